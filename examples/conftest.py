@@ -1,4 +1,4 @@
-"""Each example is a program of its own: while its test is imported, its folder is first on the path and `app` is its app."""
+"""Each example is a program of its own: while its test is imported, its folder is first on the path."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ FORM = '<form method="post"><input name="name"> <input name="colour"> <button>Se
 
 @app.get("/")
 async def index():
-    return '<a href="/async/ada">async</a> <a href="/sync/ada">sync</a> <a href="/form">form</a> <a href="/wsgi/">wsgi</a>'
+    return "".join(f'<p><a href="{path}">{path}</a></p>' for path in ("/async/ada", "/sync/ada", "/form", "/wsgi/"))
 
 
 @app.get("/async/<name>")

@@ -1,0 +1,52 @@
+"""Each module imports alone, and none of them brings Flask or Quart in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+# Runs in one fresh interpreter. Third-party modules are imported once; each module of ours is then tried in a fork that
+# knows none of ours yet. With "alone" the package's __init__ is replaced by a bare one, so that it cannot have imported
+# in a lucky order what the module forgot.
+TRY_EACH = """
+import importlib, os, sys, types, traceback
+how, folder, *names = sys.argv[1:]
+import anyio, blinker, click, itsdangerous, jinja2, markupsafe, werkzeug
+failed = []
+for name in names:
+    child = os.fork()
+    if child == 0:
+        try:
+            if how == "alone" and name != "asyncflask":
+                bare = sys.modules["asyncflask"] = types.ModuleType("asyncflask")
+                bare.__path__ = [folder]
+            importlib.import_module(name)
+            peers = {module.partition(".")[0] for module in sys.modules} & {"flask", "quart"}
+            assert not peers, f"{name} imports {peers}"
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+    if os.waitpid(child, 0)[1]:
+        failed.append(name)
+sys.exit(f"cannot be imported: {failed}" if failed else 0)
+"""
+
+
+def try_each(how, root, names):
+    command = [sys.executable, "-W", "error", "-c", TRY_EACH, how, str(root / "asyncflask"), *names]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def importable(sources):
+    return [source.name for source in sources if not source.name.endswith("__main__")]
+
+
+def test_each_module_is_the_first_one_imported(root, sources):
+    try_each("first", root, importable(sources))
+
+
+def test_each_module_imports_alone(root, sources):
+    try_each("alone", root, importable(sources))

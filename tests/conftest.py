@@ -1,0 +1,112 @@
+"""What every test gets: a clean environment, and a failure if it leaves a context, a worker thread or a task behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import os
+import threading
+import weakref
+from collections import Counter
+
+import pytest
+
+from asyncflask import App
+from asyncflask.ctx import AppContext
+from asyncflask.globals import _cv_app
+
+#: Says which transport the test client uses; the run as a whole may be made with either.
+KEPT = {"ASYNCFLASK_TEST_TRANSPORT"}
+#: The process-wide loop that WSGI servers share: it stays until the process ends.
+LASTING_THREADS = {"asyncflask-loop"}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    """No FLASK_* or ASYNCFLASK_* variable of the machine decides a test."""
+    for name in os.environ:
+        if name.startswith(("FLASK_", "ASYNCFLASK_")) and name not in KEPT:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_context_left(monkeypatch):
+    """Every context that was pushed or bound is popped, and none is current after the test."""
+    depth: Counter[int] = Counter()
+    seen: weakref.WeakValueDictionary[int, AppContext] = weakref.WeakValueDictionary()
+
+    def counted(name, step):
+        original = getattr(AppContext, name)
+
+        def push(self, *args, **kwargs):
+            if seen.get(id(self)) is not self:  # another object had this id before
+                depth[id(self)] = 0
+                seen[id(self)] = self
+            depth[id(self)] += step
+            return original(self, *args, **kwargs)
+
+        monkeypatch.setattr(AppContext, name, push)
+
+    counted("push", 1)
+    counted("bind", 1)
+    counted("pop", -1)
+    counted("pop_async", -1)
+    yield
+    current = _cv_app.get(None)
+    while (ctx := _cv_app.get(None)) is not None:  # the next test starts clean in any case
+        ctx.pop(None)
+    assert current is None, f"the test left {current!r} bound"
+    left = [ctx for key, ctx in seen.items() if depth[key] > 0]
+    assert not left, f"contexts that were pushed and never popped: {left!r}"
+
+
+def our_threads() -> set[threading.Thread]:
+    return {t for t in threading.enumerate() if t.name.startswith("asyncflask") and t.name not in LASTING_THREADS}
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left():
+    """Worker threads end with their pool: it was closed, or nothing holds it any more."""
+    before = our_threads()
+    yield
+    if our_threads() <= before:
+        return
+    gc.collect()
+    left = our_threads() - before
+    for thread in left:
+        thread.join(10)
+    names = sorted(thread.name for thread in left if thread.is_alive())
+    assert not names, f"worker threads that the test left running: {names}; close the app's pool (app.threads.close())"
+
+
+@pytest.fixture
+async def tasks_at_the_end():
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(20):  # tasks that are done but for their last step
+        await asyncio.sleep(0)
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    assert not left, f"tasks that the test left running: {left!r}"
+
+
+@pytest.fixture(autouse=True)
+def no_task_left(request):
+    """An `async def` test ends with no task of its own running."""
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        request.getfixturevalue("tasks_at_the_end")
+
+
+@pytest.fixture
+def app():
+    """An application whose worker threads end with the test."""
+    app = App("asyncflask_test", root_path=os.path.dirname(__file__))
+    app.config.update(TESTING=True, SECRET_KEY="test key")
+    yield app
+    assert app.threads.close(timeout=30), "a worker thread did not end"
+
+
+@pytest.fixture
+def client(app):
+    """The sync test client of `app`: requests run in the test's own thread."""
+    return app.test_client()
