@@ -1,0 +1,167 @@
+"""Who turns objects into JSON and back for an application: the interface, and the default on the standard library."""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import json
+import typing as t
+import uuid
+import weakref
+from datetime import date
+from functools import cached_property
+
+from werkzeug.http import http_date
+
+if t.TYPE_CHECKING:
+    from werkzeug.sansio.response import Response
+
+    from ..sansio.app import App
+
+# Encoders one provider keeps ready. Few sets of options are ever used, unless each call brings a new `default=lambda`.
+_READY_LIMIT = 32
+
+
+class JSONProvider:
+    """The JSON operations of an application.
+
+    A provider for another library subclasses this and implements `dumps` and `loads`; everything else builds on them.
+    Set ``app.json_provider_class`` or ``app.json`` to use it. (Flask docs: JSON Support.)
+
+    Args:
+        app: the application; kept as a weak proxy in ``_app``.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app: App = weakref.proxy(app)
+
+    def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
+        """Return `obj` as JSON text; `kwargs` are the library's own options."""
+        raise NotImplementedError
+
+    def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
+        """Return what JSON text, or bytes in UTF-8, say; `kwargs` are the library's own options."""
+        raise NotImplementedError
+
+    def dump(self, obj: t.Any, fp: t.IO[str], **kwargs: t.Any) -> None:
+        """Write `obj` as JSON to the text file `fp`."""
+        fp.write(self.dumps(obj, **kwargs))
+
+    def load(self, fp: t.IO[t.AnyStr], **kwargs: t.Any) -> t.Any:
+        """Return what the JSON file `fp`, of text or of bytes in UTF-8, says."""
+        return self.loads(fp.read(), **kwargs)
+
+    def response(self, *args: t.Any, **kwargs: t.Any) -> Response:
+        """Return a response of type ``application/json``.
+
+        Args:
+            args: one value is sent as it is, several as a list, none as ``null``.
+            kwargs: sent as an object.
+
+        Raises:
+            TypeError: both kinds were given.
+        """
+        body = self.dumps(self._prepare_response_obj(args, kwargs))
+        return self._app.response_class(body, mimetype="application/json")
+
+    def _prepare_response_obj(self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]) -> t.Any:
+        if kwargs:
+            if args:
+                raise TypeError("app.json.response() takes either args or kwargs, not both")
+            return kwargs
+        if len(args) > 1:
+            return args
+        return args[0] if args else None
+
+
+def _default(o: t.Any) -> t.Any:
+    match o:
+        case date():
+            return http_date(o)
+        case uuid.UUID() | decimal.Decimal():
+            return str(o)
+    if dataclasses.is_dataclass(o):
+        return dataclasses.asdict(o)  # type: ignore[arg-type]
+    try:
+        to_html = o.__html__
+    except AttributeError:
+        raise TypeError(f"Object of type {type(o).__name__} is not JSON serializable") from None
+    return str(to_html())
+
+
+class DefaultJSONProvider(JSONProvider):
+    """JSON by the standard library, which in addition writes
+
+    - dates and datetimes as HTTP dates (RFC 9110),
+    - UUIDs and decimals as strings,
+    - dataclasses as objects,
+    - anything with ``__html__``, such as ``Markup``, as the text that gives.
+
+    The attributes may be changed at any time, on a subclass or on ``app.json``.
+    """
+
+    mimetype = "application/json"
+    """The content type of `response`."""
+
+    compact: bool | None = None
+    """Whether `response` leaves out spaces and newlines; None: yes, but not in debug mode."""
+
+    sort_keys = True
+    """Write objects sorted by key; keys of different types then fail, as they cannot be compared."""
+
+    ensure_ascii = True
+    """Write only ASCII, everything else as escapes."""
+
+    default: t.Callable[[t.Any], t.Any] = staticmethod(_default)
+    """Called with what `json` cannot write; returns something it can, or raises TypeError."""
+
+    @cached_property
+    def _ready(self) -> dict[tuple[t.Any, ...], json.JSONEncoder]:
+        return {}
+
+    def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
+        """Return `obj` as JSON text.
+
+        Args:
+            obj: what to write.
+            kwargs: options of ``json.dumps``; those not given come from the attributes of this provider.
+        """
+        options = {"default": self.default, "ensure_ascii": self.ensure_ascii, "sort_keys": self.sort_keys, **kwargs}
+        # Making an encoder costs more than a small document; one is kept for each set of options.
+        key = tuple(options.items())
+        try:
+            encoder = self._ready.get(key)
+        except TypeError:  # an option that cannot be hashed
+            return json.dumps(obj, **options)
+        if encoder is None:
+            # An encoder of the user's own class may keep state, so it is made anew each time.
+            if "cls" in options:
+                return json.dumps(obj, **options)
+            encoder = self._make_ready(key, options)
+        return encoder.encode(obj)
+
+    def _make_ready(self, key: tuple[t.Any, ...], options: dict[str, t.Any]) -> json.JSONEncoder:
+        encoder = json.JSONEncoder(**options)
+        if len(self._ready) >= _READY_LIMIT:
+            self._ready.clear()
+        self._ready[key] = encoder
+        return encoder
+
+    def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
+        """Return what JSON text, or bytes in UTF-8, say; `kwargs` are options of ``json.loads``."""
+        return json.loads(s, **kwargs)
+
+    def response(self, *args: t.Any, **kwargs: t.Any) -> Response:
+        """Return a response of type `mimetype`, compact or indented as `compact` says.
+
+        Args:
+            args: one value is sent as it is, several as a list, none as ``null``.
+            kwargs: sent as an object.
+
+        Raises:
+            TypeError: both kinds were given.
+        """
+        content = self._prepare_response_obj(args, kwargs)
+        compact = not self._app.debug if self.compact is None else self.compact
+        text = self.dumps(content, separators=(",", ":")) if compact else self.dumps(content, indent=2)
+        return self._app.response_class(text + "\n", mimetype=self.mimetype)
