@@ -95,10 +95,20 @@ def connect(port: int) -> tuple[http.client.HTTPConnection, int]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request("GET", "/who")
-        return connection, json.loads(connection.getresponse().read())["process"]
+        return connection, read(connection)["process"]
     except BaseException:
         connection.close()
         raise
+
+
+def read(connection: http.client.HTTPConnection) -> dict[str, Any]:
+    """Read the JSON answer; RuntimeError if it is not 200."""
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    if answer.status != 200:
+        raise RuntimeError(f"the server answered {answer.status}: {text}")
+    data: dict[str, Any] = json.loads(text)
+    return data
 
 
 def balanced(port: int, processes: int, stack: ExitStack) -> list[http.client.HTTPConnection]:
@@ -123,11 +133,7 @@ def ask(connection: http.client.HTTPConnection, handler: str, together: threadin
     headers = {"Content-Type": "application/json", "X-Token": token}
     together.wait(PATIENCE)
     connection.request("POST", f"/{handler}/{token}", body, headers)
-    answer = connection.getresponse()
-    text = answer.read().decode()
-    if answer.status != 200:
-        raise RuntimeError(f"/{handler} answered {answer.status}: {text}")
-    data: dict[str, Any] = json.loads(text)
+    data = read(connection)
     if set(data["tokens"]) != {token}:
         raise RuntimeError(f"mixed up: asked with {token}, the answer is about {data['tokens']}")
     return data | {"token": token}
