@@ -1,0 +1,1 @@
+"""The registry of rules, hooks and handlers: no I/O, no request."""

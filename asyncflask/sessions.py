@@ -1,0 +1,271 @@
+"""Sessions: the object a handler sees, and the interfaces that load and save it.
+
+The default keeps it in a signed cookie, byte for byte the one of Flask: users stay logged in when an application moves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+from collections.abc import Awaitable, Mapping, MutableMapping
+from datetime import UTC, datetime
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+from werkzeug.datastructures import CallbackDict
+
+from .json.tag import TaggedJSONSerializer
+
+if t.TYPE_CHECKING:
+    from .app import App
+    from .wrappers import Request, Response
+
+# How many serializers an interface keeps: one a set of keys, so a few are plenty.
+_KEPT_SERIALIZERS = 16
+
+_NO_KEY = (
+    "The session is unavailable because no secret key was set.  "
+    "Set the secret_key on the application to something unique and secret."
+)
+
+
+def _lazy_sha1(string: bytes = b"") -> t.Any:
+    """Look SHA-1 up when it is used: a FIPS build may not have it, and a subclass may not want it."""
+    return hashlib.sha1(string)
+
+
+class SessionMixin(MutableMapping[str, t.Any]):
+    """What a session has beyond a dict."""
+
+    #: Whether the session was just made, where an interface can tell.
+    new = False
+    #: Whether it was changed and must be saved; interfaces that can't tell leave it True.
+    modified = True
+    #: Whether a handler touched it at all, set by the context: the answer then varies with the cookie.
+    accessed = False
+
+    @property
+    def permanent(self) -> bool:
+        """Whether it outlives the browser: the key `_permanent`."""
+        lasting: bool = self.get("_permanent", False)
+        return lasting
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self["_permanent"] = bool(value)
+
+
+def _mark_modified(session: SecureCookieSession) -> None:
+    session.modified = True
+
+
+class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):
+    """A session that lives in a signed cookie.
+
+    Only its own keys are watched: after changing a list or dict inside it, set `modified` to True.
+
+    Args:
+        initial: what it starts with.
+    """
+
+    modified = False
+
+    def __init__(self, initial: Mapping[str, t.Any] | None = None) -> None:
+        super().__init__(initial, _mark_modified)
+
+
+class NullSession(SecureCookieSession):
+    """The empty session of an application without a secret key: it can be read; changing it raises RuntimeError."""
+
+    def _fail(self, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
+        raise RuntimeError(_NO_KEY)
+
+    setdefault = update = __setitem__ = __ior__ = _fail
+    pop = popitem = clear = __delitem__ = _fail
+    del _fail
+
+
+class SessionInterface:
+    """Loads a session before a request is handled, and saves it when there is an answer.
+
+    A subclass gives `open_session` and `save_session`. Either may be `async def`: it runs on the event loop, for `def`
+    and `async def` views alike. Requests of one session may be handled at the same time and in any order.
+
+    Source: Flask docs, API: "Session Interface".
+    """
+
+    #: What `make_null_session` makes and `is_null_session` looks for.
+    null_session_class = NullSession
+    #: Whether sessions are pickled; for extensions.
+    pickle_based = False
+    #: Whether opening may wait until a handler touches the session. Where a subclass overrides `open_session` it is
+    #: False again, unless that class says otherwise: its `open_session` may do more than read a cookie.
+    lazy_open: bool = False
+
+    def __init_subclass__(cls, **kwargs: t.Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in cls.__mro__:
+            if "lazy_open" in vars(base):
+                return
+            if "open_session" in vars(base):
+                cls.lazy_open = False
+                return
+
+    def open_session(self, app: App, request: Request) -> SessionMixin | Awaitable[SessionMixin | None] | None:
+        """Return the session of a request, or None for the one of `make_null_session`. May be `async def`.
+
+        Called when the context is made, before the URL is matched; see `lazy_open`.
+        """
+        raise NotImplementedError
+
+    def save_session(self, app: App, session: SessionMixin, response: Response) -> Awaitable[None] | None:
+        """Save the session, as a rule by a cookie on the response. May be `async def`.
+
+        Called after the after hooks; not called for a null session.
+        """
+        raise NotImplementedError
+
+    def make_null_session(self, app: App) -> NullSession:
+        """Return the session of a request that can't have one."""
+        return self.null_session_class()
+
+    def is_null_session(self, obj: object) -> bool:
+        """Say whether an object is such a session."""
+        return isinstance(obj, self.null_session_class)
+
+    def should_set_cookie(self, app: App, session: SessionMixin) -> bool:
+        """Say whether the answer sets the cookie: the session was changed, or is permanent and refreshed each time."""
+        if session.modified:
+            return True
+        refreshed: bool = session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"]
+        return refreshed
+
+    def get_expiration_time(self, app: App, session: SessionMixin) -> datetime | None:
+        """Return when the cookie ends: a lifetime from now for a permanent session, else None (with the browser)."""
+        if not session.permanent:
+            return None
+        return datetime.now(UTC) + app.permanent_session_lifetime
+
+    # attributes of the cookie
+
+    def get_cookie_name(self, app: App) -> str:
+        """Return SESSION_COOKIE_NAME."""
+        name: str = app.config["SESSION_COOKIE_NAME"]
+        return name
+
+    def get_cookie_path(self, app: App) -> str:
+        """Return SESSION_COOKIE_PATH, or else APPLICATION_ROOT."""
+        path: str = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
+        return path
+
+    def get_cookie_domain(self, app: App) -> str | None:
+        """Return SESSION_COOKIE_DOMAIN; None: the cookie is for exactly the host that set it."""
+        domain: str | None = app.config["SESSION_COOKIE_DOMAIN"]
+        return domain
+
+    def get_cookie_samesite(self, app: App) -> str | None:
+        """Return SESSION_COOKIE_SAMESITE: "Strict", "Lax", "None" or None."""
+        samesite: str | None = app.config["SESSION_COOKIE_SAMESITE"]
+        return samesite
+
+    def get_cookie_secure(self, app: App) -> bool:
+        """Return SESSION_COOKIE_SECURE."""
+        secure: bool = app.config["SESSION_COOKIE_SECURE"]
+        return secure
+
+    def get_cookie_httponly(self, app: App) -> bool:
+        """Return SESSION_COOKIE_HTTPONLY."""
+        httponly: bool = app.config["SESSION_COOKIE_HTTPONLY"]
+        return httponly
+
+    def get_cookie_partitioned(self, app: App) -> bool:
+        """Return SESSION_COOKIE_PARTITIONED."""
+        partitioned: bool = app.config["SESSION_COOKIE_PARTITIONED"]
+        return partitioned
+
+
+session_json_serializer = TaggedJSONSerializer()
+
+
+class SecureCookieSessionInterface(SessionInterface):
+    """Keeps the session in a cookie that itsdangerous signs with the application's secret key."""
+
+    session_class = SecureCookieSession
+    lazy_open = True
+    #: Turns the session to text: compact JSON with tags for tuples, bytes, dates and so on.
+    serializer: t.Any = session_json_serializer
+    #: How the signing key is made of the secret key; what is mixed into it; the hash of the signature.
+    key_derivation = "hmac"
+    salt = "cookie-session"
+    digest_method = staticmethod(_lazy_sha1)
+
+    def get_signing_serializer(self, app: App) -> URLSafeTimedSerializer | None:
+        """Return what signs and checks cookies, or None without a secret key.
+
+        It costs more to make than to use, so it is kept for as long as keys and attributes stay what they are.
+        """
+        current = app.secret_key
+        if not current:
+            return None
+        # the key that signs comes last, behind those that are only accepted
+        keys = (*(app.config["SECRET_KEY_FALLBACKS"] or ()), current)
+        made_of = (keys, self.salt, self.serializer, self.key_derivation, self.digest_method)
+        kept: dict[t.Any, URLSafeTimedSerializer] = self.__dict__.setdefault("_serializers", {})
+        try:
+            signer = kept.get(made_of)
+        except TypeError:  # a part that can't be a key of a dict: nothing is kept
+            return self._new_serializer(keys)
+        if signer is None:
+            if len(kept) >= _KEPT_SERIALIZERS:
+                kept.clear()
+            signer = kept[made_of] = self._new_serializer(keys)
+        return signer
+
+    def _new_serializer(self, keys: tuple[str | bytes, ...]) -> URLSafeTimedSerializer:
+        how = {"digest_method": self.digest_method, "key_derivation": self.key_derivation}
+        return URLSafeTimedSerializer(list(keys), self.salt, self.serializer, signer_kwargs=how)  # type: ignore[arg-type]
+
+    def open_session(self, app: App, request: Request) -> SecureCookieSession | None:
+        """Read the cookie. One that is expired, forged or unreadable makes an empty session."""
+        signer = self.get_signing_serializer(app)
+        if signer is None:
+            return None
+        cookie = request.cookies.get(self.get_cookie_name(app))
+        if cookie:
+            lifetime = app.permanent_session_lifetime
+            try:
+                return self.session_class(signer.loads(cookie, max_age=int(lifetime.total_seconds())))
+            except (BadData, ValueError, TypeError):
+                # TypeError, ValueError: rightly signed, but no mapping inside, or text that is none
+                pass
+        return self.session_class()
+
+    def save_session(self, app: App, session: SessionMixin, response: Response) -> None:
+        """Set the cookie, remove it when the session was emptied, or leave it alone.
+
+        Raises:
+            RuntimeError: the secret key is gone.
+        """
+        if session.accessed:
+            response.vary.add("Cookie")
+        wanted = self.should_set_cookie(app, session) if session else session.modified
+        if not wanted:
+            return
+
+        name = self.get_cookie_name(app)
+        attributes: dict[str, t.Any] = {
+            "path": self.get_cookie_path(app),
+            "domain": self.get_cookie_domain(app),
+            "samesite": self.get_cookie_samesite(app),
+            "secure": self.get_cookie_secure(app),
+            "httponly": self.get_cookie_httponly(app),
+            "partitioned": self.get_cookie_partitioned(app),
+        }
+        if session:
+            signer = self.get_signing_serializer(app)
+            if signer is None:
+                raise RuntimeError(_NO_KEY)
+            expires = self.get_expiration_time(app, session)
+            response.set_cookie(name, signer.dumps(dict(session)), expires=expires, **attributes)
+        else:
+            response.delete_cookie(name, **attributes)
+        response.vary.add("Cookie")
