@@ -116,7 +116,7 @@ class DefaultJSONProvider(JSONProvider):
     """Called with what `json` cannot write; returns something it can, or raises TypeError."""
 
     @cached_property
-    def _ready(self) -> dict[tuple[t.Any, ...], json.JSONEncoder]:
+    def _ready(self) -> dict[tuple[t.Any, ...], t.Callable[[t.Any], str]]:
         return {}
 
     def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
@@ -127,25 +127,20 @@ class DefaultJSONProvider(JSONProvider):
             kwargs: options of ``json.dumps``; those not given come from the attributes of this provider.
         """
         options = {"default": self.default, "ensure_ascii": self.ensure_ascii, "sort_keys": self.sort_keys, **kwargs}
-        # Making an encoder costs more than a small document; one is kept for each set of options.
+        # Making an encoder costs more than writing a small document; one is kept for each set of options.
         key = tuple(options.items())
         try:
-            encoder = self._ready.get(key)
+            write = self._ready.get(key)
         except TypeError:  # an option that cannot be hashed
             return json.dumps(obj, **options)
-        if encoder is None:
-            # An encoder of the user's own class may keep state, so it is made anew each time.
-            if "cls" in options:
+        if write is None:
+            if "cls" in options:  # the user's own class may keep state, so it is made anew each time
                 return json.dumps(obj, **options)
-            encoder = self._make_ready(key, options)
-        return encoder.encode(obj)
-
-    def _make_ready(self, key: tuple[t.Any, ...], options: dict[str, t.Any]) -> json.JSONEncoder:
-        encoder = json.JSONEncoder(**options)
-        if len(self._ready) >= _READY_LIMIT:
-            self._ready.clear()
-        self._ready[key] = encoder
-        return encoder
+            write = _make_writer(options)
+            if len(self._ready) >= _READY_LIMIT:
+                self._ready.clear()
+            self._ready[key] = write
+        return write(obj)
 
     def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
         """Return what JSON text, or bytes in UTF-8, say; `kwargs` are options of ``json.loads``."""
@@ -165,3 +160,25 @@ class DefaultJSONProvider(JSONProvider):
         compact = not self._app.debug if self.compact is None else self.compact
         text = self.dumps(content, separators=(",", ":")) if compact else self.dumps(content, indent=2)
         return self._app.response_class(text + "\n", mimetype=self.mimetype)
+
+
+def _make_writer(options: dict[str, t.Any]) -> t.Callable[[t.Any], str]:
+    # What json.dumps(obj, **options) does each time from the start, with everything made beforehand.
+    encoder = json.JSONEncoder(**options)
+    make_pieces = getattr(json.encoder, "c_make_encoder", None)
+    if make_pieces is None or encoder.indent is not None:
+        return encoder.encode
+    escape = json.encoder.encode_basestring_ascii if encoder.ensure_ascii else json.encoder.encode_basestring
+    pieces = make_pieces(
+        None, encoder.default, escape, None, encoder.key_separator, encoder.item_separator, encoder.sort_keys,
+        encoder.skipkeys, encoder.allow_nan,
+    )  # fmt: skip
+
+    def write(obj: t.Any) -> str:
+        try:
+            return "".join(pieces(obj, 0))
+        except RecursionError:
+            pass
+        return encoder.encode(obj)  # looks for circles, which have an error of their own; this fails in any case
+
+    return write
