@@ -1,0 +1,26 @@
+"""Sync code in worker threads, and calls both ways between threads and the event loop."""
+
+from __future__ import annotations
+
+from .bridge import Bridge, LoopThread, PoolBridge, background, run_async
+from .caller import CallerBridge
+from .drive import InContext, InThread, OnLoop, drive
+from .local import current_bridge
+from .pool import QueueFull, Stats, WorkerPool
+
+__all__ = [
+    "Bridge",
+    "CallerBridge",
+    "InContext",
+    "InThread",
+    "LoopThread",
+    "OnLoop",
+    "PoolBridge",
+    "QueueFull",
+    "Stats",
+    "WorkerPool",
+    "background",
+    "current_bridge",
+    "drive",
+    "run_async",
+]
