@@ -1,0 +1,4 @@
+"""The messages of one exchange: request, response and their bodies. They know no globals."""
+
+from .request import Request as Request
+from .response import Response as Response

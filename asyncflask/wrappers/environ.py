@@ -1,0 +1,152 @@
+"""What a WSGI server would have said about an ASGI request: its headers and its environ (PEP 3333)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import IO, Any, NoReturn
+from urllib.parse import quote
+
+from werkzeug.datastructures import Headers
+from werkzeug.datastructures.mixins import ImmutableHeadersMixin
+from werkzeug.exceptions import BadRequestKeyError
+
+from ..lazy import lazy
+
+# What the server or the test client knows better than the scope does.
+KEPT_FROM_CLIENT = frozenset(
+    {"REQUEST_URI", "RAW_URI", "wsgi.errors", "wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once"}
+)
+
+
+def merged_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Join the values of repeated headers, as WSGI servers do.
+
+    :param raw: (name, value) pairs in the order they came, names in any case.
+    :return: value by lower-case name, in the order of first appearance; ``Cookie`` is joined by ``"; "``, all else by
+        ``","``.
+    """
+    merged: dict[bytes, bytes] = {}
+    for name, value in raw:
+        name = name.lower()
+        if name in merged:
+            value = merged[name] + (b"; " if name == b"cookie" else b",") + value
+        merged[name] = value
+    return merged
+
+
+class RequestHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]
+    """The headers of one ASGI request; read-only.
+
+    Values are decoded as latin-1, names are shown in Title-Case. Unlike in a WSGI environ, ``_`` is not ``-``:
+    ``X_Foo`` and ``X-Foo`` are two headers.
+
+    :param raw: the scope's ``headers``.
+    """
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        self.by_name = merged_headers(raw)
+
+    @lazy
+    def _list(self) -> list[tuple[str, str]]:
+        # What the inherited methods iterate, index and compare.
+        return [(k.decode("latin-1").title(), v.decode("latin-1")) for k, v in self.by_name.items()]
+
+    def _get_key(self, key: str) -> str:
+        try:
+            return self.by_name[key.lower().encode("latin-1")].decode("latin-1")
+        except (KeyError, UnicodeEncodeError, AttributeError):
+            raise BadRequestKeyError(key) from None
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def copy(self) -> NoReturn:
+        """Refused, as for Werkzeug's environ headers: use ``Headers(request.headers)``."""
+        raise TypeError(f"cannot create {type(self).__name__!r} copies")
+
+    def __or__(self, other: Any) -> NoReturn:
+        self.copy()
+
+
+def environ_from_scope(scope: Mapping[str, Any], path: str, root_path: str, input: IO[bytes]) -> dict[str, Any]:
+    """Make the WSGI environ of an ASGI http request.
+
+    :param scope: the ASGI scope. If ``scope["asyncflask.client"]`` has an ``environ`` (the test client), everything in
+        it that the scope doesn't say is taken over.
+    :param path: what comes after ``root_path``, percent-decoded.
+    :param root_path: the prefix the application is mounted under, percent-decoded, without a trailing slash.
+    :param input: what becomes ``wsgi.input``; it must end where the body ends.
+    :return: a new dict; all its native strings are latin-1 (PEP 3333, "Unicode Issues").
+    """
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": wsgi_text(root_path),
+        "PATH_INFO": wsgi_text(path),
+        "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
+        "REQUEST_URI": request_target(scope, path, root_path),
+        "RAW_URI": "",
+        "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": input,
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    environ["RAW_URI"] = environ["REQUEST_URI"]
+    environ.update(address_variables(scope))
+    environ.update(header_variables(merged_headers(scope["headers"])))
+    environ["asgi.scope"] = scope
+    began_as = getattr(scope.get("asyncflask.client"), "environ", None)
+    return environ if began_as is None else overlay(began_as, environ)
+
+
+def overlay(base: Mapping[str, Any], environ: dict[str, Any]) -> dict[str, Any]:
+    """Put what the scope says over the environ that a test client began from.
+
+    Headers come from the scope alone: middleware may have taken one away.
+    """
+    both = {k: v for k, v in base.items() if not k.startswith("HTTP_")}
+    both.update((k, v) for k, v in environ.items() if k not in KEPT_FROM_CLIENT or k not in base)
+    return both
+
+
+def wsgi_text(text: str) -> str:
+    """Spell decoded text as PEP 3333 wants it: its UTF-8 bytes, each as one latin-1 character."""
+    return text.encode("utf-8", "replace").decode("latin-1")
+
+
+def request_target(scope: Mapping[str, Any], path: str, root_path: str) -> str:
+    """The path and query as they stood in the request line."""
+    raw: bytes | None = scope.get("raw_path")
+    target = raw.decode("latin-1") if raw else quote(root_path + path, safe="!$&'()*+,/:;=@%", errors="replace")
+    query: bytes = scope.get("query_string", b"")
+    return f"{target}?{query.decode('latin-1')}" if query else target
+
+
+def address_variables(scope: Mapping[str, Any]) -> dict[str, str]:
+    """``SERVER_*`` and ``REMOTE_*``. A unix socket has no port; a client that the server doesn't know is left out."""
+    default_port = "443" if scope.get("scheme") in ("https", "wss") else "80"
+    name, port = scope.get("server") or ("localhost", default_port)
+    found = {"SERVER_NAME": name, "SERVER_PORT": "" if port is None else str(port)}
+    client = scope.get("client")
+    if client:
+        found["REMOTE_ADDR"] = client[0]
+        found["REMOTE_PORT"] = str(client[1])
+    return found
+
+
+def header_variables(merged: Mapping[bytes, bytes]) -> dict[str, str]:
+    """``CONTENT_TYPE``, ``CONTENT_LENGTH`` and ``HTTP_*``. A name with ``_`` could pose as one with ``-``: left out."""
+    found: dict[str, str] = {}
+    for name, value in merged.items():
+        if b"_" in name:
+            continue
+        key = name.decode("latin-1").upper().replace("-", "_")
+        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            key = f"HTTP_{key}"
+        found[key] = value.decode("latin-1")
+    return found

@@ -1,0 +1,153 @@
+"""Forms: Werkzeug's sansio multipart decoder, with every part of the input bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import IO, Any, TypeVar
+
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser, MultiPartParser
+from werkzeug.sansio.multipart import Data, Event, Field, File, MultipartDecoder, NeedData, State
+
+MAX_PART_HEADER = 64 * 1024
+"""The most bytes in the header of one part of a multipart form."""
+
+URLENCODED_FIELDS_PER_PART = 50
+"""How many urlencoded fields are let in for each part that ``MAX_FORM_PARTS`` allows. They are far cheaper."""
+
+F = TypeVar("F", bound=Callable[..., IO[bytes]])
+
+
+class PartDecoder(MultipartDecoder):
+    """Werkzeug's decoder, refusing a part whose header doesn't end. Raises RequestEntityTooLarge."""
+
+    def next_event(self) -> Event:
+        """The next event, or ``NeedData``."""
+        event = super().next_event()
+        if isinstance(event, NeedData) and self.state is State.PART and len(self.buffer) > MAX_PART_HEADER:
+            raise RequestEntityTooLarge()
+        return event
+
+
+class PartReader(MultiPartParser):
+    """Reads a multipart stream into fields and files."""
+
+    def parse(
+        self, stream: IO[bytes], boundary: bytes, content_length: int | None
+    ) -> tuple[MultiDict[str, str], MultiDict[str, FileStorage]]:
+        """Read the whole stream.
+
+        :param stream: already limited to what may be read.
+        :param boundary: as in the Content-Type, not empty.
+        :param content_length: of the whole stream in bytes, if known; the stream factory is told.
+        :return: the fields and the files, by name.
+        :raises ValueError: not a multipart message, or one that was cut.
+        :raises RequestEntityTooLarge: 413, too many parts, or one too large.
+        """
+        fields: list[tuple[str, str]] = []
+        files: list[tuple[str, FileStorage]] = []
+        sink: TextPart | FilePart | None = None
+        for event in self.events(stream, boundary):
+            if isinstance(event, Field):
+                sink = TextPart(event, self.max_form_memory_size)
+            elif isinstance(event, File):
+                sink = FilePart(event, self.start_file_streaming(event, content_length))
+            elif isinstance(event, Data) and sink is not None:
+                sink.write(event.data)
+                if event.more_data:
+                    continue
+                if isinstance(sink, TextPart):
+                    fields.append((sink.part.name, sink.text(self.get_part_charset(sink.part.headers))))
+                else:
+                    files.append((sink.part.name, sink.storage()))
+        return self.cls(fields), self.cls(files)
+
+    def events(self, stream: IO[bytes], boundary: bytes) -> Iterator[Event]:
+        """Decode ``stream`` piece by piece, up to its end."""
+        decoder = PartDecoder(boundary, self.max_form_memory_size, max_parts=self.max_form_parts)
+        more = True
+        while more:
+            piece = stream.read(self.buffer_size)
+            more = bool(piece)
+            decoder.receive_data(piece or None)
+            while not isinstance(event := decoder.next_event(), NeedData):
+                yield event
+                if decoder.state is State.COMPLETE:
+                    break
+
+
+class TextPart:
+    """A field while it arrives, at most ``limit`` bytes of it."""
+
+    def __init__(self, part: Field, limit: int | None) -> None:
+        self.part = part
+        self.limit = limit
+        self.value = bytearray()
+
+    def write(self, data: bytes) -> None:
+        self.value += data
+        if self.limit is not None and len(self.value) > self.limit:
+            raise RequestEntityTooLarge()
+
+    def text(self, charset: str) -> str:
+        return self.value.decode(charset, "replace")
+
+
+class FilePart:
+    """An uploaded file while it arrives."""
+
+    def __init__(self, part: File, file: IO[bytes]) -> None:
+        self.part = part
+        self.file = file
+        self.write = file.write
+
+    def storage(self) -> FileStorage:
+        self.file.seek(0)
+        return FileStorage(self.file, self.part.filename, self.part.name, headers=self.part.headers)
+
+
+class FormParser(FormDataParser):
+    """What ``Request.form_data_parser_class`` is: as Werkzeug's, with bounds on part headers and urlencoded fields."""
+
+    def _parse_multipart(
+        self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str]
+    ) -> tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]:
+        boundary = options.get("boundary")
+        if not boundary:
+            raise ValueError("Missing boundary")
+        reader = PartReader(
+            self.stream_factory, self.max_form_memory_size, self.cls, max_form_parts=self.max_form_parts
+        )
+        return stream, *reader.parse(stream, boundary.encode("ascii"), content_length)
+
+    def _parse_urlencoded(
+        self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str]
+    ) -> tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]:
+        raw = Replay(stream.read())
+        if self.max_form_parts is not None and raw.fields > self.max_form_parts * URLENCODED_FIELDS_PER_PART:
+            raise RequestEntityTooLarge()
+        _, form, files = super()._parse_urlencoded(raw, mimetype, content_length, options)  # type: ignore[arg-type]
+        return stream, form, files
+
+
+class Replay:
+    """Gives bytes that were read already to a reader of files."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.fields = data.count(b"&") + 1
+
+    def read(self) -> bytes:
+        return self.data
+
+
+def kept(factory: F, made: list[Any]) -> F:
+    """Wrap a stream factory so that every file it makes is also put into ``made``, to be closed later."""
+
+    def make(*args: Any, **kwargs: Any) -> IO[bytes]:
+        file = factory(*args, **kwargs)
+        made.append(file)
+        return file
+
+    return make  # type: ignore[return-value]

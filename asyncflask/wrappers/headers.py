@@ -1,0 +1,93 @@
+"""What a response's headers must look like to be sent, and their spelling in ASGI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from werkzeug.utils import get_content_type
+
+# RFC 9110 section 5.6.2: what a field name is made of.
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# CR, LF and NUL would end the header or be dropped; servers refuse the other two, which count as white space.
+FORBIDDEN = re.compile(r"[\r\n\0\v\f]")
+# What would end a cookie's name or attribute and begin another one.
+COOKIE_BREAKS = re.compile(r"[;\x00-\x1f\x7f]")
+
+Pair = tuple[bytes, bytes]
+
+
+@lru_cache(1024)
+def encode_name(name: str) -> bytes:
+    """A header name as ASGI wants it, in lower case.
+
+    :raises ValueError: it is not a token.
+    """
+    if TOKEN.fullmatch(name) is None:
+        raise ValueError(
+            f"The response header name {name!r} is not valid: only letters, digits and !#$%&'*+-.^_`|~ are."
+        )
+    return name.lower().encode()
+
+
+def encode_value(name: str, value: str) -> bytes:
+    """A header value as bytes, without white space around it.
+
+    :param name: for the error message.
+    :raises ValueError: it has a character that cannot be sent.
+    """
+    if FORBIDDEN.search(value) is not None:
+        raise ValueError(
+            f"The value of the response header {name!r} has a line break or a NUL in it: {value!r}. Remove it."
+        )
+    try:
+        return value.encode("latin-1").strip(b" \t")
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"The value of the response header {name!r} has characters outside of latin-1: {value!r}. Encode it, for"
+            " example with urllib.parse.quote."
+        ) from None
+
+
+def encode_headers(headers: Iterable[tuple[str, str]]) -> list[Pair]:
+    """All headers as ASGI wants them. Raises ValueError for the first that cannot be sent."""
+    return [(encode_name(name), encode_value(name, value)) for name, value in headers]
+
+
+class ContentType(NamedTuple):
+    """The Content-Type of a response."""
+
+    #: as in its headers; ``None`` for none
+    text: str | None
+    #: ready to be sent; ``None`` if there is none, or if it cannot be sent
+    pair: Pair | None
+
+
+@lru_cache(256)
+def content_type_for(content_type: str | None, mimetype: str | None) -> ContentType:
+    """The Content-Type of a response that is made with these arguments.
+
+    :raises ValueError: it has a line break in it.
+    """
+    if content_type is None and mimetype is not None:
+        content_type = get_content_type(mimetype, "utf-8")
+    if content_type is None:
+        return ContentType(None, None)
+    if "\r" in content_type or "\n" in content_type:
+        raise ValueError("Header values must not contain newline characters.")
+    try:
+        return ContentType(content_type, (b"content-type", encode_value("Content-Type", content_type)))
+    except ValueError:  # raised again when the response is to be sent, as for any other header
+        return ContentType(content_type, None)
+
+
+def check_cookie_part(part: str, value: str | None) -> None:
+    """Refuse what would smuggle further attributes into a cookie.
+
+    :param part: ``name``, ``domain`` or ``expires``, for the error message.
+    :raises ValueError: ``value`` has a ``;`` or a control character in it.
+    """
+    if value is not None and COOKIE_BREAKS.search(value) is not None:
+        raise ValueError(f"The {part} of a cookie must not contain ';' or control characters, as {value!r} does.")

@@ -1,0 +1,369 @@
+"""The request: Werkzeug's, plus Flask's attributes, made from a WSGI environ or, bit by bit, from an ASGI scope."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast, overload
+
+from werkzeug.datastructures import Authorization, ImmutableMultiDict, MultiDict
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+from werkzeug.wrappers import Request as BaseRequest
+
+from .. import json
+from ..lazy import lazy
+from .body import Body
+from .environ import RequestHeaders, environ_from_scope
+from .form import FormParser, kept
+from .stream import BodyInput, BodyStream, limited_input, open_body
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.routing import Rule
+
+
+class Limit:
+    """A limit of the request: what was assigned, else the app's configuration, else Werkzeug's default.
+
+    :param key: in the app's configuration.
+    :param default: where there is no current app.
+    """
+
+    def __init__(self, key: str, default: int | None) -> None:
+        self.key = key
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, request: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, request: Request, owner: type | None = None) -> int | None: ...
+
+    def __get__(self, request: Request | None, owner: type | None = None) -> int | Self | None:
+        if request is None:
+            return self
+        assigned: int | None = request.__dict__.get(self.name)
+        if assigned is not None:
+            return assigned
+        config = request.current_config()
+        return self.default if config is None else config[self.key]
+
+    def __set__(self, request: Request, value: int | None) -> None:
+        request.__dict__[self.name] = value
+        if self.name == "max_content_length" and request.asgi_body is not None:
+            request.asgi_body.raise_limit(request.max_content_length)
+
+
+@lru_cache(1024)
+def blueprint_path(name: str) -> tuple[str, ...]:
+    """A dotted blueprint name and those of its parents, innermost first: ``a.b`` gives ``("a.b", "a")``."""
+    steps = name.split(".")
+    return tuple(".".join(steps[:end]) for end in range(len(steps), 0, -1))
+
+
+class Request(BaseRequest):
+    """One HTTP request.
+
+    Everything that Werkzeug's request says, and what Flask adds: the matched rule, the limits from the configuration,
+    JSON as the app does it. Attributes are plain values in ``def`` and ``async def`` views alike.
+
+    :param environ: a WSGI environ. (``from_scope`` is the way from ASGI.)
+    :param populate_request: put the request into the environ as ``werkzeug.request``.
+    :param shallow: make reading the body a RuntimeError.
+
+    Source: Flask docs, API, Incoming Request Data.
+    """
+
+    #: Gives the configuration of the current app, or ``None`` where there is none; set once by who knows about apps.
+    current_config: ClassVar[Callable[[], Mapping[str, Any] | None]] = staticmethod(lambda: None)
+
+    json_module: Any = json
+    form_data_parser_class: type[FormDataParser] = FormParser
+
+    #: The rule that matched, with its methods; ``None`` before or without a match.
+    url_rule: Rule | None = None
+    #: The arguments that matched; ``None`` before or without a match.
+    view_args: dict[str, Any] | None = None
+    #: What matching the URL raised, to be raised when the request is dispatched.
+    routing_exception: HTTPException | None = None
+
+    #: The ASGI scope, if the request came from one.
+    scope: Mapping[str, Any] | None = None
+
+    shallow = False
+    _body: Body | BodyStream | None = None
+    _files: list[Any] | None = None
+    _paths: tuple[str, str]
+
+    if TYPE_CHECKING:
+        max_content_length: int | None
+        max_form_memory_size: int | None
+        max_form_parts: int | None  # type: ignore[assignment]
+    else:
+        max_content_length = Limit("MAX_CONTENT_LENGTH", BaseRequest.max_content_length)
+        max_form_memory_size = Limit("MAX_FORM_MEMORY_SIZE", BaseRequest.max_form_memory_size)
+        max_form_parts = Limit("MAX_FORM_PARTS", BaseRequest.max_form_parts)
+
+    # From ASGI
+
+    @classmethod
+    def from_scope(
+        cls, scope: Mapping[str, Any], body: Body | BodyStream | None = None, *, path: str, root_path: str = ""
+    ) -> Self:
+        """Make a request of an ASGI scope, reading nothing of it yet.
+
+        A subclass with an ``__init__`` of its own gets the environ, as under WSGI.
+
+        :param scope: of type http.
+        :param body: its body; may be set later as ``asgi_body``, before it is read.
+        :param path: what comes after ``root_path``, percent-decoded.
+        :param root_path: the prefix the app is mounted under, percent-decoded.
+        """
+        if cls.__init__ is not BaseRequest.__init__:
+            request = cls(environ_from_scope(scope, path, root_path.rstrip("/"), BodyInput(body)))
+        else:
+            request = cls.__new__(cls)
+        own = request.__dict__
+        own["scope"] = scope
+        own["_body"] = body
+        own["_paths"] = path, root_path
+        return request
+
+    @property
+    def asgi_body(self) -> Body | BodyStream | None:
+        """The body that the ASGI side feeds; ``None`` if it was not read, or if the request is a WSGI one."""
+        return self._body
+
+    @asgi_body.setter
+    def asgi_body(self, body: Body | BodyStream | None) -> None:
+        self._body = body
+        source = self._input
+        if source is not None:
+            source.attach(body)
+
+    @property
+    def _input(self) -> BodyInput | None:
+        # Our own wsgi.input, unless nobody has asked for the environ yet or somebody has put another one there.
+        environ = self.__dict__.get("environ")
+        source = None if environ is None else environ.get("wsgi.input")
+        return source if isinstance(source, BodyInput) else None
+
+    @property
+    def is_disconnected(self) -> bool:
+        """Whether the client is known to have left."""
+        return False
+
+    if not TYPE_CHECKING:
+
+        @lazy
+        def method(self) -> str:
+            """The method, in upper case."""
+            return self.scope["method"].upper()
+
+        @lazy
+        def scheme(self) -> str:
+            """``http`` or ``https``."""
+            return self.scope.get("scheme", "http")
+
+        @lazy
+        def server(self) -> tuple[str, int | None] | None:
+            """(host, port) or, for a unix socket, (path, None)."""
+            address = self.scope.get("server")
+            return None if address is None else tuple(address)
+
+        @lazy
+        def root_path(self) -> str:
+            """The prefix that the app is mounted under, without a trailing slash."""
+            return self._paths[1].rstrip("/")
+
+        @lazy
+        def path(self) -> str:
+            """What comes after ``root_path``, with one leading slash."""
+            return "/" + self._paths[0].lstrip("/")
+
+        @lazy
+        def query_string(self) -> bytes:
+            """What comes after the ``?``, undecoded."""
+            return self.scope.get("query_string", b"")
+
+        @lazy
+        def remote_addr(self) -> str | None:
+            """The client's address."""
+            client = self.scope.get("client")
+            return client[0] if client else None
+
+        @lazy
+        def headers(self) -> RequestHeaders:
+            """The headers, read-only."""
+            return RequestHeaders(self.scope["headers"])
+
+        @lazy
+        def environ(self) -> WSGIEnvironment:
+            """What a WSGI server would have passed, for code that wants it."""
+            path, root_path = self._paths
+            source = BodyInput(self._body, self.__dict__.get("_reader"))
+            environ = environ_from_scope(self.scope, path, root_path.rstrip("/"), source)
+            environ["werkzeug.request"] = self
+            return environ
+
+    # What Werkzeug parses, with 400 for what it stumbles over
+
+    @lazy
+    def args(self) -> MultiDict[str, str]:  # type: ignore[override]
+        """The parameters in the query string.
+
+        :raises BadRequest: bytes that are not UTF-8 stand in the URL unquoted.
+        """
+        if not self.query_string:
+            return self.parameter_storage_class()
+        try:
+            return super().args
+        except ValueError as error:
+            raise BadRequest("The query string is not valid UTF-8.") from error
+
+    @lazy
+    def full_path(self) -> str:  # type: ignore[override]
+        """The path with the query string. Raises BadRequest as ``args`` does."""
+        try:
+            return f"{self.path}?{self.query_string.decode()}"
+        except ValueError as error:
+            raise BadRequest("The query string is not valid UTF-8.") from error
+
+    @lazy
+    def cookies(self) -> ImmutableMultiDict[str, str]:  # type: ignore[override]
+        """The cookies, by name."""
+        if "Cookie" not in self.headers:
+            return self.dict_storage_class()  # type: ignore[return-value]
+        try:
+            return super().cookies
+        except ValueError as error:
+            raise BadRequest("The Cookie header cannot be decoded.") from error
+
+    @lazy
+    def authorization(self) -> Authorization | None:  # type: ignore[override]
+        """The parsed Authorization header, or ``None``.
+
+        :raises BadRequest: it holds what no client may send there.
+        """
+        try:
+            return super().authorization
+        except ValueError as error:
+            raise BadRequest("The Authorization header cannot be decoded.") from error
+
+    # Routing
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint of the matched rule, or ``None``."""
+        rule = self.url_rule
+        return None if rule is None else cast("str | None", rule.endpoint)
+
+    @property
+    def blueprint(self) -> str | None:
+        """The name that the matched blueprint is registered under, with its parents' in front; or ``None``."""
+        head, dot, _ = (self.endpoint or "").rpartition(".")
+        return head if dot else None
+
+    @property
+    def blueprints(self) -> list[str]:
+        """``blueprint`` and the names of its parents, innermost first."""
+        name = self.blueprint
+        return [] if name is None else list(blueprint_path(name))
+
+    # The body
+
+    @lazy
+    def stream(self) -> IO[bytes]:  # type: ignore[override]
+        """The body as a binary file, to be read once.
+
+        :raises RequestEntityTooLarge: 413, the body exceeds ``max_content_length``.
+        :raises ClientDisconnected: 400, the client left before its end.
+        :raises RuntimeError: the request is shallow.
+        """
+        if self.shallow:
+            raise RuntimeError(
+                "The request was made with 'shallow=True', so its body must not be read here. Leave it to the"
+                " application that handles the request."
+            )
+        source = self._input
+        if self.scope is None or (source is None and "environ" in self.__dict__):
+            return limited_input(self.environ, self.max_content_length)
+        limit, declared = self.max_content_length, self.content_length
+        if limit is not None and declared is not None and declared > limit:
+            raise RequestEntityTooLarge()
+        if self._body is None:
+            return io.BytesIO()
+        reader = open_body(self._body, limit) if source is None else source.opened(limit)
+        self.__dict__["_reader"] = reader
+        return cast("IO[bytes]", reader)
+
+    @property
+    def want_form_data_parsed(self) -> bool:
+        """Whether the request says what type its body has."""
+        return bool(self.headers.get("Content-Type"))
+
+    def make_form_data_parser(self) -> FormDataParser:
+        """Make a ``form_data_parser_class``; the files it opens are closed with the request."""
+        parser = super().make_form_data_parser()
+        if self._files is None:
+            self._files = []
+        parser.stream_factory = kept(parser.stream_factory, self._files)
+        return parser
+
+    def _load_form_data(self) -> None:
+        if "form" in self.__dict__:
+            return
+        super()._load_form_data()
+        config = self.current_config()
+        if config is not None and config["DEBUG"] and not self.files and self.mimetype != "multipart/form-data":
+            # A development aid from a higher layer; imported only where it is used.
+            from ..debughelpers import attach_enctype_error_multidict
+
+            attach_enctype_error_multidict(self)
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        """Parse the body as JSON.
+
+        :param force: whatever the Content-Type says.
+        :param silent: return ``None`` instead of failing.
+        :param cache: keep the result, and the body, for the next call.
+        :raises UnsupportedMediaType: 415, the Content-Type is not JSON.
+        :raises BadRequest: 400, the body is not JSON, or is nested deeper than Python can follow.
+        """
+        try:
+            return super().get_json(force=force, silent=silent, cache=cache)
+        except RecursionError:
+            if silent:
+                return None
+            return self.on_json_loading_failed(ValueError("the document is nested too deeply"))
+
+    def on_json_loading_failed(self, e: ValueError | None) -> Any:
+        """Decide what ``get_json`` does about a body that isn't JSON. Outside of debug mode the reason is not told.
+
+        :param e: what parsing raised; ``None`` if the Content-Type was wrong.
+        """
+        config = self.current_config()
+        try:
+            return super().on_json_loading_failed(e)
+        except BadRequest as failure:
+            if config is not None and config["DEBUG"]:
+                raise
+            raise BadRequest() from failure
+
+    def close(self) -> None:
+        """Close every file that parsing made, also where it failed half-way, and let go of the body.
+
+        Who holds ``stream`` and is half-way through it, as a response that is still being produced, may read on.
+        """
+        super().close()
+        for file in self._files or ():
+            file.close()
+        if isinstance(self._body, Body):
+            self._body.close()

@@ -1,0 +1,317 @@
+"""The response: Werkzeug's, made in full only when somebody looks at it, and its spelling in ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Response as BaseResponse
+
+from .. import json
+from .headers import ContentType, Pair, check_cookie_part, content_type_for, encode_headers
+from .request import Request
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+Plain = tuple[bytes, int | None, ContentType]
+"""What an untouched response is: its body, its status if one was given, its Content-Type."""
+
+# A subclass that replaces one of these sees every response made in full, as from Werkzeug.
+SEAMS = (
+    "__call__",
+    "_clean_status",
+    "calculate_content_length",
+    "get_app_iter",
+    "get_wsgi_headers",
+    "get_wsgi_response",
+    "headers",
+    "is_sequence",
+    "iter_encoded",
+    "response",
+    "set_data",
+    "status",
+    "status_code",
+)
+
+# The one key in the dictionary of an untouched response. Any other means that somebody has done something to it.
+PLAIN = "_plain"
+
+
+def complete(response: Response) -> None:
+    """Set all that Werkzeug's ``__init__`` would have set, where nobody has set it since."""
+    own = response.__dict__
+    plain: Plain | None = own.pop(PLAIN, None)
+    if plain is None:
+        return
+    body, status, content_type = plain
+    if "headers" not in own:
+        own["headers"] = headers = Headers()
+        if content_type.text is not None:
+            headers.add("Content-Type", content_type.text)
+        if response.automatically_set_content_length:
+            headers.add("Content-Length", str(len(body)))
+    if "_status" not in own:
+        response.status = response.default_status if status is None else status  # type: ignore[assignment]
+    own.setdefault("response", [body])
+    own.setdefault("direct_passthrough", False)
+    own.setdefault("_on_close", [])
+
+
+class Part:
+    """An attribute that Werkzeug's response always has, and an untouched one gets when it is read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, response: Response | None, owner: type) -> Any:
+        if response is None:
+            return self
+        complete(response)
+        try:
+            return response.__dict__[self.name]
+        except KeyError:
+            raise AttributeError(f"{owner.__name__!r} object has no attribute {self.name!r}") from None
+
+
+class ClassChange:
+    """``__class__``, as ``force_type`` of another response class assigns it: that one couldn't complete it."""
+
+    def __get__(self, response: object, owner: type) -> type:
+        return owner
+
+    def __set__(self, response: Response, cls: type) -> None:
+        complete(response)
+        object.__dict__["__class__"].__set__(response, cls)
+
+
+class Recast:
+    """Gives a class ``ClassChange``; apart, because in the body of a class that uses ``super()`` the name is taken."""
+
+    if not TYPE_CHECKING:
+        __class__ = ClassChange()
+
+
+class Response(Recast, BaseResponse):
+    """One HTTP response.
+
+    Takes what Werkzeug's takes, and an async iterable of str or bytes as a body to be streamed.
+
+    :param response: the body: str or bytes, a list or tuple of them, or an iterable, sync or async, to stream.
+    :param status: a code, or a str of code and reason; 200 if not given.
+    :param headers: pairs, a mapping or a ``Headers`` object.
+    :param mimetype: of the body, ``text/html`` if neither it nor a Content-Type is given; a charset is added to text.
+    :param content_type: the full Content-Type, instead of ``mimetype``.
+    :param direct_passthrough: send the iterable's items as they are.
+
+    Source: Flask docs, API, Response Objects.
+    """
+
+    default_mimetype: str | None = "text/html"
+    json_module: Any = json
+    autocorrect_location_header = False
+
+    _made_lazily = True
+    _iterating: AsyncIterator[str | bytes] | None = None
+
+    if TYPE_CHECKING:
+        headers: Headers
+        response: Iterable[str] | Iterable[bytes]
+        direct_passthrough: bool
+        _status: str
+        _status_code: int
+        _on_close: list[Callable[[], Any]]
+    else:
+        headers = Part()
+        response = Part()
+        direct_passthrough = Part()
+        _status = Part()
+        _status_code = Part()
+        _on_close = Part()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._made_lazily = all(getattr(cls, name) is getattr(Response, name) for name in SEAMS)
+
+    def __init__(
+        self,
+        response: Iterable[bytes] | bytes | Iterable[str] | str | AsyncIterable[str | bytes] | None = None,
+        status: int | str | HTTPStatus | None = None,
+        headers: Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str]] | None = None,
+        mimetype: str | None = None,
+        content_type: str | None = None,
+        direct_passthrough: bool = False,
+    ) -> None:
+        kind = type(response)
+        if (
+            (kind is str or kind is bytes)
+            and headers is None
+            and (status is None or type(status) is int)
+            and self._made_lazily
+            and not direct_passthrough
+        ):
+            if content_type is None and mimetype is None:
+                mimetype = self.default_mimetype
+            body = response.encode() if kind is str else response  # type: ignore[union-attr]
+            self.__dict__[PLAIN] = body, status, content_type_for(content_type, mimetype)
+        else:
+            given = cast("Iterable[bytes]", response)
+            super().__init__(given, status, headers, mimetype, content_type, direct_passthrough)
+
+    # Async bodies
+
+    @property
+    def is_async_iterable(self) -> bool:
+        """Whether the body can only be iterated on the loop."""
+        if PLAIN in self.__dict__ and "response" not in self.__dict__:
+            return False
+        body = self.response
+        return hasattr(body, "__aiter__") and not hasattr(body, "__iter__")
+
+    def iter_encoded(self) -> Iterator[bytes]:
+        """Iterate over the body as bytes.
+
+        :raises RuntimeError: the body is an async iterable.
+        """
+        if self.is_async_iterable:
+            raise RuntimeError(
+                f"The body of this response is an async iterable ({type(self.response).__name__}), which cannot be read"
+                " or made a sequence by sync code. Check 'response.is_streamed' first, or build the response from a"
+                " str, bytes or list."
+            )
+        return super().iter_encoded()
+
+    async def close_async(self) -> None:
+        """``close``, on the loop: closes an async body too, whether it was started or not."""
+        if PLAIN in self.__dict__ and not self._has_body_of_its_own:
+            return
+        close = getattr(self._iterating or self.response, "aclose", None)
+        try:
+            if close is not None:
+                await close()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the body if it can be closed, and run what ``call_on_close`` was given."""
+        if PLAIN not in self.__dict__ or self._has_body_of_its_own:
+            super().close()
+
+    @property
+    def _has_body_of_its_own(self) -> bool:
+        return "response" in self.__dict__ or "_on_close" in self.__dict__
+
+    # Sending
+
+    def asgi_start(self, request_method: str, request: Request | None = None) -> tuple[int, list[Pair]]:
+        """The status and headers to send, all of them checked.
+
+        :param request_method: in upper case.
+        :param request: only needed by what reads the environ: ``autocorrect_location_header``, or a
+            ``get_wsgi_headers`` of a subclass.
+        :return: the code, and (lower-case name, value) pairs.
+        :raises ValueError: a header that cannot be sent; the message names it.
+        """
+        own = self.__dict__
+        if len(own) == 1 and PLAIN in own:
+            body, status, content_type = own[PLAIN]
+            if status is None:
+                status = self.default_status
+            pair = content_type.pair
+            if pair is not None and is_ordinary(status) and self.automatically_set_content_length:
+                return status, [pair, (b"content-length", b"%d" % len(body))]
+        if request is None:
+            environ: WSGIEnvironment = {"REQUEST_METHOD": request_method}
+        else:
+            environ = request.environ if self._reads_environ else {"REQUEST_METHOD": request_method}
+        return self.status_code, encode_headers(self._final_headers(environ))
+
+    @property
+    def _reads_environ(self) -> bool:
+        return self.autocorrect_location_header or type(self).get_wsgi_headers is not BaseResponse.get_wsgi_headers
+
+    def _final_headers(self, environ: WSGIEnvironment) -> Iterable[tuple[str, str]]:
+        # What get_wsgi_headers gives, without its copying in the usual case.
+        pairs = list(self.headers)
+        names = {name.lower() for name, _ in pairs}
+        rare = "location" in names or "content-location" in names or not is_ordinary(self.status_code)
+        if rare or self._reads_environ:
+            return self.get_wsgi_headers(environ)
+        if "content-length" not in names and self.automatically_set_content_length and self.is_sequence:
+            pairs.append(("Content-Length", str(sum(map(len, self.iter_encoded())))))
+        return pairs
+
+    def asgi_body(self, request_method: str = "GET") -> bytes | None:
+        """The body to send, if it is there as a whole.
+
+        :param request_method: in upper case.
+        :return: the bytes, none of them for HEAD and for a status that has no body; ``None`` if the body must be
+            iterated (``asgi_pieces``, or ``asgi_pieces_async`` if ``is_async_iterable``).
+        """
+        own = self.__dict__
+        plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
+        status = self.status_code if plain is None else plain[1] or self.default_status
+        if request_method == "HEAD" or not is_ordinary(status):
+            return b""
+        if plain is not None:
+            return plain[0]
+        if self.is_sequence:
+            return b"".join(self.iter_encoded())
+        return None
+
+    def asgi_pieces(self) -> Iterator[bytes]:
+        """Iterate over a sync body, in the thread or on the loop it belongs to."""
+        if self.direct_passthrough:
+            return iter(cast("Iterable[bytes]", self.response))
+        return iter(self.iter_encoded())
+
+    def asgi_pieces_async(self) -> AsyncIterator[bytes]:
+        """Iterate over an async body, on the loop."""
+        self._iterating = aiter(cast("AsyncIterable[str | bytes]", self.response))
+        return EncodedPieces(self._iterating)
+
+    # Cookies
+
+    @property
+    def max_cookie_size(self) -> int:  # type: ignore[override]
+        """Warn of larger cookies: ``MAX_COOKIE_SIZE`` of the current app, else Werkzeug's default, in bytes."""
+        config = Request.current_config()
+        return BaseResponse.max_cookie_size if config is None else cast(int, config["MAX_COOKIE_SIZE"])
+
+    # fmt: off
+    def set_cookie(
+        self, key: str, value: str = "", max_age: timedelta | int | None = None,
+        expires: str | datetime | int | float | None = None, path: str | None = "/", domain: str | None = None,
+        secure: bool = False, httponly: bool = False, samesite: str | None = None, partitioned: bool = False,
+    ) -> None:
+        # fmt: on
+        """Add a Set-Cookie header; the arguments are Werkzeug's.
+
+        :raises ValueError: the name, the domain or ``expires`` has a ``;`` or a control character in it.
+        """
+        check_cookie_part("name", key)
+        check_cookie_part("domain", domain)
+        check_cookie_part("expires", expires if isinstance(expires, str) else None)
+        super().set_cookie(key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned)
+
+
+def is_ordinary(status: Any) -> bool:
+    """Whether ``status`` is the code of a final response that may have a body."""
+    return type(status) is int and status >= 200 and status != 204 and status != 304
+
+
+class EncodedPieces:
+    """The pieces of an async body, as bytes. Not a generator, so that nothing is left to close but the body itself."""
+
+    def __init__(self, pieces: AsyncIterator[str | bytes]) -> None:
+        self.pieces = pieces
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await anext(self.pieces)
+        return piece.encode() if isinstance(piece, str) else piece
