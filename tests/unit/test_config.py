@@ -19,7 +19,7 @@ def config(tmp_path):
 
 class Settings:
     A = 1
-    B_2 = [2]
+    B_2 = (2,)
     lower = Mixed = "out"
 
 
@@ -35,7 +35,7 @@ def test_starts_with_a_copy_of_the_defaults():
 
 def test_from_object_takes_upper_case_attributes(config):
     config.from_object(Settings)
-    assert config == {"A": 1, "B_2": [2]}
+    assert config == {"A": 1, "B_2": (2,)}
 
 
 def test_from_object_imports_a_name(config):
@@ -62,7 +62,7 @@ def test_loaders_go_through_setitem(tmp_path):
     config = Checked(tmp_path)
     config.from_object(Settings)
     config.from_mapping(C=3)
-    assert config == {"A": "1", "B_2": "[2]", "C": "3"}
+    assert config == {"A": "1", "B_2": "(2,)", "C": "3"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])

@@ -7,11 +7,23 @@ import pytest
 
 from asyncflask import signals
 
-NAMES = """
-    appcontext_popped appcontext_pushed appcontext_tearing_down before_render_template got_background_exception
-    got_request_exception got_serving_exception got_websocket_exception message_flashed request_finished
-    request_started request_tearing_down template_rendered websocket_finished websocket_started
-""".split()
+NAMES = [
+    "appcontext_popped",
+    "appcontext_pushed",
+    "appcontext_tearing_down",
+    "before_render_template",
+    "got_background_exception",
+    "got_request_exception",
+    "got_serving_exception",
+    "got_websocket_exception",
+    "message_flashed",
+    "request_finished",
+    "request_started",
+    "request_tearing_down",
+    "template_rendered",
+    "websocket_finished",
+    "websocket_started",
+]
 
 
 def test_these_are_all():

@@ -11,12 +11,26 @@ from werkzeug.wrappers import Response
 
 from asyncflask import typing as ft
 
-NAMES = """
-    AfterRequestCallable AppOrBlueprintKey BeforeFirstRequestCallable BeforeRequestCallable ErrorHandlerCallable HeaderValue
-    HeadersValue ResponseReturnValue ResponseValue RouteCallable ShellContextProcessorCallable TeardownCallable
-    TemplateContextProcessorCallable TemplateFilterCallable TemplateGlobalCallable TemplateTestCallable URLDefaultCallable
-    URLValuePreprocessorCallable
-""".split()
+NAMES = [
+    "AfterRequestCallable",
+    "AppOrBlueprintKey",
+    "BeforeFirstRequestCallable",
+    "BeforeRequestCallable",
+    "ErrorHandlerCallable",
+    "HeaderValue",
+    "HeadersValue",
+    "ResponseReturnValue",
+    "ResponseValue",
+    "RouteCallable",
+    "ShellContextProcessorCallable",
+    "TeardownCallable",
+    "TemplateContextProcessorCallable",
+    "TemplateFilterCallable",
+    "TemplateGlobalCallable",
+    "TemplateTestCallable",
+    "URLDefaultCallable",
+    "URLValuePreprocessorCallable",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
