@@ -165,8 +165,9 @@ def url_for(
         BuildError: there is no such endpoint, or a value is missing.
         RuntimeError: no application is active, or there is no request and ``SERVER_NAME`` is not set.
     """
-    how = {"_anchor": _anchor, "_method": _method, "_scheme": _scheme, "_external": _external}
-    return current_app.url_for(endpoint, **how, **values)
+    return current_app.url_for(
+        endpoint, _external=_external, _scheme=_scheme, _method=_method, _anchor=_anchor, **values
+    )
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
@@ -197,8 +198,8 @@ def send_file(
         OSError: the file is not there or cannot be read.
         RequestedRangeNotSatisfiable: the client wants a range that the file has not.
     """
-    if hasattr(path_or_file, "__fspath__") or isinstance(path_or_file, str):
-        _check_file_name(path_or_file)  # type: ignore[arg-type]
+    if isinstance(path_or_file, (str, os.PathLike)):
+        _check_file_name(path_or_file)
     options = _prepare_send_file_kwargs(
         max_age=max_age, last_modified=last_modified, etag=etag, conditional=conditional,
         download_name=download_name, as_attachment=as_attachment, mimetype=mimetype,
@@ -283,7 +284,7 @@ def flash(message: str, category: str = "message") -> None:
     """
     # Stored anew: a session kept elsewhere does not see a list change.
     session["_flashes"] = [*session.get("_flashes", ()), (category, message)]
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = t.cast(t.Any, current_app)._get_current_object()
     message_flashed.send(app, _async_wrapper=app.ensure_sync, message=message, category=category)
 
 
@@ -390,7 +391,7 @@ class _AsyncStream(AsyncIterator[t.Any]):
         self._items = self._produce()
         self._started = False
 
-    def __anext__(self) -> t.Awaitable[t.Any]:  # type: ignore[override]
+    def __anext__(self) -> t.Awaitable[t.Any]:
         self._started = True
         return self._items.__anext__()
 

@@ -135,7 +135,7 @@ def stream_template_string(source: str, **context: t.Any) -> t.Iterator[str]:
 
 
 def _active_app() -> WebApp:
-    return t.cast("WebApp", current_app._get_current_object())  # type: ignore[attr-defined]
+    return t.cast("WebApp", t.cast(t.Any, current_app)._get_current_object())
 
 
 def _prepare(app: WebApp, template: Template, context: dict[str, t.Any]) -> None:
