@@ -1,0 +1,656 @@
+"""The application: it wires registry, contexts, pipeline and servers' interfaces together.
+
+Follow a request from here: `App.asgi` -> `asgi.http.serve_http` -> `App.open_exchange` -> `pipeline.run.exchange`, which
+comes back to the stages that Flask exposes as methods of the app. Each of those methods is a sync front of the stage's
+one implementation in `pipeline`; where a subclass or an extension replaces the method, the pipeline calls that instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import sys
+import typing as t
+import weakref
+from contextvars import copy_context
+from datetime import timedelta
+from inspect import iscoroutinefunction
+from urllib.parse import quote
+
+import click
+from werkzeug.datastructures import ImmutableDict
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BuildError, RequestRedirect, RoutingException
+
+from . import typing as ft
+from .asgi.http import serve_http
+from .asgi.lifespan import serve_lifespan
+from .asgi.mount import Mounts, is_asgi, under_prefix
+from .asgi.scope import split_path
+from .ctx import AppContext, RequestContext
+from .globals import _cv_app, _cv_request, g, request, session
+from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
+from .lazy import lazy
+from .pipeline import fail, hooks, respond, run
+from .pipeline.bind import bind
+from .pipeline.match import Matcher
+from .pipeline.stages import OTHERS, SEAMS, Stages
+from .resources import Resources
+from .sansio.app import App as SansioApp
+from .sessions import SecureCookieSessionInterface, SessionInterface
+from .threads import Bridge, PoolBridge, WorkerPool, background, current_bridge, drive, run_async
+from .wrappers import Request, Response
+from .wsgi import WSGIAdapter, respond as respond_wsgi
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from blinker import Signal
+    from werkzeug.routing import MapAdapter, Rule
+
+    from .asgi.stream import Receive, Send
+    from .templating import Environment
+    from .testing import FlaskClient, FlaskCliRunner
+
+_sentinel: t.Any = object()
+
+_NO_SERVER_NAME = (
+    "Unable to build URLs outside an active request without 'SERVER_NAME' configured. Also configure 'APPLICATION_ROOT'"
+    " and 'PREFERRED_URL_SCHEME' as needed."
+)
+
+
+class App(Resources, SansioApp):
+    """The application, and the central registry of its views, rules, hooks and configuration.
+
+    Serve it by any ASGI server (``uvicorn module:app`` or ``uvicorn module:app.asgi``) or any WSGI server.
+
+    Args:
+        import_name: ``__name__`` of the module or package of the application; resources are found from there.
+        static_url_path: URL prefix of the static files; by default the name of `static_folder`.
+        static_folder: folder of static files, relative to the application or absolute; None for no static files.
+        static_host: the host that serves static files; needed with `host_matching`.
+        host_matching: whether rules match on the host.
+        subdomain_matching: whether rules match on the subdomain of ``SERVER_NAME``.
+        template_folder: folder of the templates.
+        instance_path: absolute path of the instance folder.
+        instance_relative_config: whether configuration files are read from the instance folder.
+        root_path: folder of the application, where it cannot be found out.
+
+    (Flask docs: API, Application Object.)
+    """
+
+    default_config = ImmutableDict(
+        DEBUG=None,
+        TESTING=False,
+        PROPAGATE_EXCEPTIONS=None,
+        SECRET_KEY=None,
+        SECRET_KEY_FALLBACKS=None,
+        PERMANENT_SESSION_LIFETIME=timedelta(days=31),
+        USE_X_SENDFILE=False,
+        TRUSTED_HOSTS=None,
+        SERVER_NAME=None,
+        APPLICATION_ROOT="/",
+        SESSION_COOKIE_NAME="session",
+        SESSION_COOKIE_DOMAIN=None,
+        SESSION_COOKIE_PATH=None,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SECURE=False,
+        SESSION_COOKIE_PARTITIONED=False,
+        SESSION_COOKIE_SAMESITE=None,
+        SESSION_REFRESH_EACH_REQUEST=True,
+        MAX_CONTENT_LENGTH=None,
+        MAX_FORM_MEMORY_SIZE=500_000,
+        MAX_FORM_PARTS=1_000,
+        SEND_FILE_MAX_AGE_DEFAULT=None,
+        TRAP_BAD_REQUEST_ERRORS=None,
+        TRAP_HTTP_EXCEPTIONS=False,
+        EXPLAIN_TEMPLATE_LOADING=False,
+        PREFERRED_URL_SCHEME="http",
+        TEMPLATES_AUTO_RELOAD=None,
+        MAX_COOKIE_SIZE=4093,
+        PROVIDE_AUTOMATIC_OPTIONS=True,
+        # ours
+        THREADED=True,
+        THREADS=40,
+        THREAD_QUEUE_LIMIT=10_000,
+    )
+
+    request_class: type[Request] = Request
+    response_class: type[Response] = Response
+    #: how sessions are opened and saved
+    session_interface: SessionInterface = SecureCookieSessionInterface()
+
+    _bridge: PoolBridge | None = None
+
+    def __init__(
+        self,
+        import_name: str,
+        static_url_path: str | None = None,
+        static_folder: str | os.PathLike[str] | None = "static",
+        static_host: str | None = None,
+        host_matching: bool = False,
+        subdomain_matching: bool = False,
+        template_folder: str | os.PathLike[str] | None = "templates",
+        instance_path: str | None = None,
+        instance_relative_config: bool = False,
+        root_path: str | None = None,
+    ) -> None:
+        super().__init__(
+            import_name,
+            static_url_path=static_url_path,
+            static_folder=static_folder,
+            static_host=static_host,
+            host_matching=host_matching,
+            subdomain_matching=subdomain_matching,
+            template_folder=template_folder,
+            instance_path=instance_path,
+            instance_relative_config=instance_relative_config,
+            root_path=root_path,
+        )
+        from .cli import AppGroup
+
+        #: the commands of the app; ``asyncflask`` finds them there
+        self.cli = AppGroup(self.name)
+        self.mounts = Mounts()
+        self.plans: dict[int, hooks.Plan] = {}
+        if self.has_static_folder:
+            if bool(static_host) != host_matching:
+                raise AssertionError("Invalid static_host/host_matching combination")
+            self._add_static_route(static_host)
+
+    def _add_static_route(self, host: str | None) -> None:
+        # The view must not hold the app, or the app would not be freed when the last reference to it goes.
+        this = weakref.ref(self)
+
+        def static(filename: str) -> Response:
+            return t.cast(App, this()).send_static_file(filename)
+
+        self.add_url_rule(f"{self.static_url_path}/<path:filename>", endpoint="static", host=host, view_func=static)
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        super().__setattr__(name, value)
+        if name in SEAMS or name in OTHERS:  # an extension replaces a stage on the instance
+            self.__dict__.pop("stages", None)
+            self.tables.bump()
+
+    # -- the way of a request --------------------------------------------------------------------------------------
+
+    @lazy
+    def stages(self) -> Stages:
+        """What runs for each stage: ours, or the method that replaced it."""
+        return Stages(self, App)
+
+    @lazy
+    def matcher(self) -> Matcher:
+        """The quick part of routing."""
+        return Matcher(self.url_map)
+
+    def match(self, request: Request) -> tuple[Rule, dict[str, t.Any]] | None:
+        """Return rule and view arguments where they are plain to see; None means to ask the URL adapter."""
+        if self.subdomain_matching or not self.stages.url_adapter_is_ours:
+            return None
+        return self.matcher.match(request.method, request.path)
+
+    def plan_for(self, rule: Rule | None) -> hooks.Plan:
+        """Return what runs for requests of `rule`."""
+        return hooks.plan_for(self, rule)
+
+    @property
+    def session_opens_lazily(self) -> bool:
+        """Whether the session can wait for the first touch."""
+        return self.session_interface.lazy_open
+
+    def open_exchange(
+        self, scope: dict[str, t.Any], root_path: str, path: str, headers: dict[bytes, bytes]
+    ) -> AppContext:
+        """Make the request and its context, bind it, and find its rule."""
+        request = self.request_class.from_scope(scope, path=path, root_path=root_path)
+        request.json_module = self.json
+        ctx = AppContext(self, request=request)
+        ctx.has_cookies = b"cookie" in headers
+        link = scope.get("asyncflask.client")
+        if link is not None:
+            ctx.preserve = link.preserve
+        run.begin(ctx)
+        return ctx
+
+    def exchange(self, ctx: AppContext) -> t.Coroutine[t.Any, t.Any, run.Answer]:
+        """Return the coroutine that runs a whole request."""
+        return run.exchange(ctx)
+
+    def teardown_context(self, ctx: AppContext, error: BaseException | None) -> t.Awaitable[None]:
+        """Return the coroutine that runs every teardown function of a context."""
+        return run.teardown(ctx, error)
+
+    def emit(self, ctx: AppContext, signal: Signal, **values: t.Any) -> t.Awaitable[None]:
+        """Return the coroutine that sends a signal to its sync and async receivers."""
+        return hooks.emit(ctx, signal, **values)
+
+    # -- servers ---------------------------------------------------------------------------------------------------
+
+    @property
+    def asgi(self) -> t.Callable[[dict[str, t.Any], Receive, Send], t.Coroutine[t.Any, t.Any, None]]:
+        """The ASGI 3 application, for servers: `asgi_app` as it is when a connection comes."""
+
+        async def asgi(scope: dict[str, t.Any], receive: Receive, send: Send) -> None:
+            await self.asgi_app(scope, receive, send)
+
+        return asgi
+
+    async def asgi_app(self, scope: dict[str, t.Any], receive: Receive, send: Send) -> None:
+        """Serve one connection scope. Assign a middleware: ``app.asgi_app = Middleware(app.asgi_app)``."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            return await serve_lifespan(self, receive, send)
+        if self.mounts:
+            root_path, path = split_path(scope)
+            mounted = self.mounts.find(path)
+            if mounted is not None:
+                prefix, app = mounted
+                return await app(under_prefix(scope, root_path, prefix, path), receive, send)
+        if kind == "http":
+            if "wsgi_app" in self.stages.replaced:
+                adapter = WSGIAdapter(self.wsgi_app, bridge_for=lambda loop: self.bridge())
+                return await adapter(scope, receive, send)
+            return await serve_http(self, scope, receive, send)
+        await send({"type": "websocket.close", "code": 1000})
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
+        """Serve one request under a WSGI server, ``async def`` handlers included (PEP 3333).
+
+        Assign a middleware: ``app.wsgi_app = Middleware(app.wsgi_app)``. It is honoured under ASGI too.
+        """
+        context = copy_context()
+        bridge = current_bridge() or background()
+        ctx = AppContext(self, request=self.request_class(environ))
+        ctx.request.json_module = self.json
+        ctx.preserve = environ.get("werkzeug.debug.preserve_context")
+        context.run(run.begin, ctx, in_thread=True)
+        response = drive(run.exchange(ctx), context, bridge)[0]
+        return respond_wsgi(environ, start_response, response, context, bridge, ctx.end_request)
+
+    def __call__(self, *args: t.Any) -> t.Any:
+        """Serve as ASGI 3 ``(scope, receive, send)``, as ASGI 2 ``(scope)``, or as WSGI ``(environ, start_response)``."""
+        match args:
+            case (scope, receive, send):
+                return self.asgi_app(scope, receive, send)
+            case (environ, start_response):
+                return self.wsgi_app(environ, start_response)
+            case (scope,):
+                return lambda receive, send: self.asgi_app(scope, receive, send)
+        raise TypeError(
+            f"An app is called with (scope, receive, send) by ASGI servers or with (environ, start_response) by WSGI"
+            f" servers, not with {len(args)} arguments."
+        )
+
+    def mount(self, prefix: str, app: t.Any) -> None:
+        """Serve another ASGI or WSGI application under a prefix; it wins over our own rules there.
+
+        Args:
+            prefix: such as ``/admin``. The mounted application sees it as its root path (``SCRIPT_NAME``).
+            app: a coroutine function or object of ASGI 3, or a WSGI callable, which runs in the worker threads.
+        """
+        self._check_setup_finished("mount")
+        if not is_asgi(app):
+            app = WSGIAdapter(app, bridge_for=lambda loop: self.bridge())
+        self.mounts.add(prefix, app)
+
+    @lazy
+    def threads(self) -> WorkerPool:
+        """The worker threads of sync requests; `threads.stats()` counts what they do."""
+        return WorkerPool(self.config["THREADS"], self.config["THREAD_QUEUE_LIMIT"])
+
+    @lazy
+    def side_threads(self) -> WorkerPool:
+        """Threads for the sync hooks and receivers of async requests, so that these never wait for views."""
+        return WorkerPool(self.config["THREADS"], self.config["THREAD_QUEUE_LIMIT"], name="asyncflask-side")
+
+    def bridge(self) -> Bridge:
+        """Return the way between the running loop and the worker threads."""
+        loop = asyncio.get_running_loop()
+        bridge = self._bridge
+        if bridge is None or bridge.loop is not loop:
+            bridge = self._bridge = PoolBridge(loop, self.threads, self.side_threads)
+        return bridge
+
+    async def startup(self) -> None:
+        """Begin to serve: called by the lifespan of an ASGI server."""
+        self.bridge()
+
+    async def shutdown(self) -> None:
+        """End serving: running requests in worker threads end, then the threads do."""
+        await asyncio.to_thread(self.close_threads)
+        self._bridge = None
+
+    def close_threads(self, timeout: float | None = 30.0) -> None:
+        """Let the worker threads end what they do, `timeout` seconds at most; a later request starts new ones."""
+        for name in ("threads", "side_threads"):
+            pool: WorkerPool | None = vars(self).get(name)
+            if pool is not None:
+                pool.close(timeout)
+
+    # -- between sync and async ------------------------------------------------------------------------------------
+
+    def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        """Return a function that can be called without ``await``: `func` itself, or for an ``async def`` one its bridge.
+
+        In a worker thread the bridge runs it on the serving loop and waits. On the loop's own thread it returns the
+        coroutine, which a handler may return or await.
+        """
+        return self.async_to_sync(func) if iscoroutinefunction(func) else func
+
+    def async_to_sync(self, func: t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]) -> t.Callable[..., t.Any]:
+        """Return a sync function that runs the coroutine function `func` and waits for its result.
+
+        Called in a worker thread, `func` runs on the serving loop. Raises RuntimeError on a thread that runs a loop.
+        """
+
+        def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            return run_async(func(*args, **kwargs))
+
+        return t.cast(t.Callable[..., t.Any], _like(func, call))
+
+    # -- stages: sync fronts, replaceable --------------------------------------------------------------------------
+
+    def full_dispatch_request(self) -> Response:
+        """Run hooks and view for the current request and return the finished response, handled errors included."""
+        ctx = _current_request_ctx()
+        return t.cast(Response, hooks.finish(ctx, run.full_dispatch(ctx)))
+
+    def preprocess_request(self) -> ft.ResponseReturnValue | None:
+        """Run what comes before the view; a value that is not None answers the request instead of the view."""
+        ctx = _current_request_ctx()
+        return t.cast("ft.ResponseReturnValue | None", hooks.finish(ctx, hooks.preprocess(ctx)))
+
+    def dispatch_request(self) -> ft.ResponseReturnValue:
+        """Call the view of the current request and return what it returns."""
+        ctx = _current_request_ctx()
+        return t.cast("ft.ResponseReturnValue", hooks.finish(ctx, run.dispatch(ctx)))
+
+    def finalize_request(
+        self, rv: ft.ResponseReturnValue | HTTPException, from_error_handler: bool = False
+    ) -> Response:
+        """Make the response of what a view or an error handler returned, and run the after hooks on it.
+
+        With `from_error_handler` an error in the after hooks is logged only.
+        """
+        ctx = _current_request_ctx()
+        return t.cast(Response, hooks.finish(ctx, respond.finalize(ctx, rv, from_error_handler)))
+
+    def process_response(self, response: Response) -> Response:
+        """Run the after hooks on `response`, save the session, and return the response to send."""
+        ctx = _current_request_ctx()
+        return t.cast(Response, hooks.finish(ctx, respond.process(ctx, response)))
+
+    def handle_user_exception(self, e: Exception) -> HTTPException | ft.ResponseReturnValue:
+        """Return the answer to an error of a hook or view; one that has no handler is raised again."""
+        ctx = _current_request_ctx()
+        return t.cast("ft.ResponseReturnValue", hooks.finish(ctx, fail.user_exception(ctx, e)))
+
+    def handle_http_exception(self, e: HTTPException) -> HTTPException | ft.ResponseReturnValue:
+        """Return what the handler of an HTTP exception returns, or the exception, which is a response too."""
+        ctx = _current_request_ctx()
+        return t.cast("ft.ResponseReturnValue", hooks.finish(ctx, fail.http_exception(ctx, e)))
+
+    def handle_exception(self, e: Exception) -> Response:
+        """Return the 500 response to an error nobody handled, or raise it again where errors propagate."""
+        ctx = _current_request_ctx()
+        return t.cast(Response, hooks.finish(ctx, fail.unhandled(ctx, e)))
+
+    def do_teardown_request(self, exc: BaseException | None = _sentinel) -> None:
+        """Run the teardown functions of the current request, every one, with the error that ended it or None."""
+        ctx = _current_request_ctx()
+        error = sys.exc_info()[1] if exc is _sentinel else exc
+        hooks.finish(ctx, run.teardown_request(ctx, error), anywhere=True)
+
+    def do_teardown_appcontext(self, exc: BaseException | None = _sentinel) -> None:
+        """Run the teardown functions of the application context, as `do_teardown_request`."""
+        ctx = _cv_app.get(None) or AppContext(self)
+        error = sys.exc_info()[1] if exc is _sentinel else exc
+        hooks.finish(ctx, run.teardown_app(ctx, error), anywhere=True)
+
+    # -- parts of stages, replaceable ------------------------------------------------------------------------------
+
+    def make_response(self, rv: ft.ResponseReturnValue) -> Response:
+        """Turn the return value of a view into a `response_class` object. (Flask docs: About Responses.)
+
+        Raises TypeError for None and for types that cannot be a response.
+        """
+        return respond.make_response(self, rv)
+
+    def make_default_options_response(self) -> Response:
+        """Return the automatic answer to OPTIONS: the methods that the URL allows."""
+        response = self.response_class()
+        adapter = _current_request_ctx().url_adapter
+        response.allow.update(() if adapter is None else adapter.allowed_methods())
+        return response
+
+    def raise_routing_exception(self, request: Request) -> t.NoReturn:
+        """Raise the error of matching. While debugging, a redirect that would lose the body says so instead."""
+        error = request.routing_exception
+        assert error is not None, "there is no routing exception to raise"
+        loses_body = isinstance(error, RequestRedirect) and error.code not in (307, 308)
+        if self.debug and loses_body and request.method not in ("GET", "HEAD", "OPTIONS"):
+            from .debughelpers import FormDataRoutingRedirect
+
+            raise FormDataRoutingRedirect(request)
+        raise error
+
+    def log_exception(self, exc_info: t.Any) -> None:
+        """Log an error nobody handled. `exc_info` is as `sys.exc_info()` returns it."""
+        ctx = _current_request_ctx()
+        # repr, without its quotes: what a client puts in a path must not make lines of its own in the log
+        path = repr(ctx.request.path)[1:-1]
+        self.logger.error("Exception on %s [%s]", path, ctx.request.method, exc_info=exc_info)
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Bind the URL map to a request, or outside of one to ``SERVER_NAME``; None if that is not set.
+
+        Raises HTTPException for a host that is not trusted or not valid.
+        """
+        config = self.config
+        if request is not None:
+            if config["TRUSTED_HOSTS"] is not None:
+                request.trusted_hosts = config["TRUSTED_HOSTS"]
+            return bind(self.url_map, request, config["SERVER_NAME"], self.subdomain_matching)
+        if config["SERVER_NAME"] is None:
+            return None
+        return self.url_map.bind(
+            config["SERVER_NAME"], script_name=config["APPLICATION_ROOT"], url_scheme=config["PREFERRED_URL_SCHEME"]
+        )
+
+    def url_for(
+        self,
+        /,
+        endpoint: str,
+        *,
+        _anchor: str | None = None,
+        _method: str | None = None,
+        _scheme: str | None = None,
+        _external: bool | None = None,
+        **values: t.Any,
+    ) -> str:
+        """Build the URL of an endpoint; in a request relative to it, elsewhere from ``SERVER_NAME``.
+
+        Args:
+            endpoint: name of the endpoint; with a leading dot, one of the current blueprint.
+            _anchor: the part after ``#``.
+            _method: the method that the URL is for, if rules differ in it.
+            _scheme: URL scheme, for external URLs.
+            _external: whether scheme and host come with it; by default only outside of a request.
+            values: values of the rule's variables; others become the query string.
+
+        Raises BuildError if the URL cannot be built and no build error handler helps; RuntimeError without a request
+        and without ``SERVER_NAME``; ValueError for a scheme on a URL that is not external.
+        """
+        ctx: AppContext | None = _cv_request.get(None)
+        if ctx is not None:
+            adapter = ctx.url_adapter
+            if endpoint.startswith("."):
+                blueprint = ctx.request.blueprint
+                endpoint = endpoint[1:] if blueprint is None else blueprint + endpoint
+            external = _scheme is not None if _external is None else _external
+        else:
+            current = _cv_app.get(None)
+            adapter = self.create_url_adapter(None) if current is None else current.url_adapter
+            external = True if _external is None else _external
+        if adapter is None:
+            raise RuntimeError(_NO_SERVER_NAME)
+        if _scheme is not None and not external:
+            raise ValueError("When specifying '_scheme', '_external' must be True.")
+        self.inject_url_defaults(endpoint, values)
+        try:
+            url = adapter.build(endpoint, values, method=_method, url_scheme=_scheme, force_external=external)
+        except BuildError as error:
+            values |= {"_anchor": _anchor, "_method": _method, "_scheme": _scheme, "_external": external}
+            return self.handle_url_build_error(error, endpoint, values)
+        return url if _anchor is None else f"{url}#{quote(_anchor, safe=_ANCHOR_SAFE)}"
+
+    # -- contexts --------------------------------------------------------------------------------------------------
+
+    def app_context(self) -> AppContext:
+        """Return an application context, for ``with`` or ``async with``: ``current_app`` and ``g`` work inside."""
+        return AppContext(self)
+
+    def request_context(self, environ: WSGIEnvironment) -> RequestContext:
+        """Return a request context for a WSGI environ."""
+        return RequestContext(self, environ)
+
+    def test_request_context(self, *args: t.Any, **kwargs: t.Any) -> RequestContext:
+        """Return a request context for a made-up request; takes what `testing.EnvironBuilder` takes."""
+        from .testing import EnvironBuilder
+
+        builder = EnvironBuilder(self, *args, **kwargs)
+        try:
+            return self.request_context(builder.get_environ())
+        finally:
+            builder.close()
+
+    # -- resources and templates -----------------------------------------------------------------------------------
+
+    def open_instance_resource(
+        self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
+    ) -> t.IO[t.Any]:
+        """Open a file of the instance folder, for reading or writing.
+
+        Args:
+            resource: path relative to `instance_path`.
+            mode: as for `open`.
+            encoding: of a text file.
+        """
+        return open(os.path.join(self.instance_path, resource), mode, encoding=None if "b" in mode else encoding)
+
+    def create_jinja_environment(self) -> Environment:
+        """Return the Jinja environment: `jinja_options` plus Flask's globals and autoescaping."""
+        options = dict(self.jinja_options)
+        options.setdefault("autoescape", self.select_jinja_autoescape)
+        reload = self.config["TEMPLATES_AUTO_RELOAD"]
+        options.setdefault("auto_reload", self.debug if reload is None else reload)
+        environment = self.jinja_environment(self, **options)
+        # A context processor gives request, session and g too; imported templates see the globals only.
+        environment.globals |= {
+            "config": self.config,
+            "g": g,
+            "get_flashed_messages": get_flashed_messages,
+            "request": request,
+            "session": session,
+            "url_for": self.url_for,
+        }
+        environment.policies["json.dumps_function"] = self.json.dumps
+        return environment
+
+    def update_template_context(self, context: dict[str, t.Any]) -> None:
+        """Add what the context processors give to `context`, without replacing what it holds."""
+        given = dict(context)
+        owner: AppContext | None = _cv_request.get(None)
+        scopes = (None, *(reversed(owner.request.blueprints) if owner is not None else ()))
+        for scope in scopes:
+            for processor in self.template_context_processors.get(scope, ()):
+                context.update(self.ensure_sync(processor)())
+        context.update(given)
+
+    def make_shell_context(self) -> dict[str, t.Any]:
+        """Return the names of the interactive shell: ``app``, ``g``, and what the shell context processors add."""
+        names: dict[str, t.Any] = {"app": self, "g": g}
+        for processor in self.shell_context_processors:
+            names.update(processor())
+        return names
+
+    # -- running and testing ---------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        debug: bool | None = None,
+        load_dotenv: bool = True,
+        **options: t.Any,
+    ) -> None:
+        """Serve the app for development, until it is interrupted.
+
+        Args:
+            host: by default from ``SERVER_NAME``, else 127.0.0.1.
+            port: by default from ``SERVER_NAME``, else 5000.
+            debug: switches debug mode; reloader and debugger follow it.
+            load_dotenv: whether ``.env`` and ``.flaskenv`` are read.
+            options: for `serving.run_simple`.
+        """
+        from . import cli, serving
+
+        if os.environ.get("ASYNCFLASK_RUN_FROM_CLI", os.environ.get("FLASK_RUN_FROM_CLI")) == "true":
+            if not serving.is_running_from_reloader():
+                click.secho(
+                    " * Ignoring a call to 'app.run()' that would block the current 'flask' CLI command.\n"
+                    "   Only call 'app.run()' in an 'if __name__ == \"__main__\"' guard.",
+                    fg="red",
+                )
+            return
+        if get_load_dotenv(load_dotenv):
+            cli.load_dotenv()
+            if any(name in os.environ for name in ("FLASK_DEBUG", "ASYNCFLASK_DEBUG")):
+                self.debug = get_debug_flag()
+        if debug is not None:
+            self.debug = bool(debug)
+        named_host, _, named_port = (self.config["SERVER_NAME"] or "").partition(":")
+        host = host or named_host or "127.0.0.1"
+        port = int(next((p for p in (port, named_port or None) if p is not None), 5000))
+        options = {"use_reloader": self.debug, "use_debugger": self.debug, "threaded": True} | options
+        cli.show_server_banner(self.debug, self.name)
+        try:
+            serving.run_simple(host, port, self, **options)
+        finally:
+            # Set-up is open again, for an interactive session that runs the app more than once.
+            self._got_first_request = False
+
+    def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> FlaskClient:
+        """Return a client for tests of this app, of `test_client_class`; it takes `kwargs`."""
+        kind = self.test_client_class
+        if kind is None:
+            from .testing import FlaskClient as kind
+        return kind(self, self.response_class, use_cookies=use_cookies, **kwargs)
+
+    def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
+        """Return a runner for tests of commands, of `test_cli_runner_class`; it takes `kwargs`."""
+        kind = self.test_cli_runner_class
+        if kind is None:
+            from .testing import FlaskCliRunner as kind
+        return kind(self, **kwargs)
+
+
+Flask = App
+
+_ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
+
+
+def _like(original: t.Callable[..., t.Any], function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+    from functools import update_wrapper
+
+    return update_wrapper(function, original)
+
+
+def _current_request_ctx() -> AppContext:
+    ctx = _cv_app.get(None)
+    if ctx is None:
+        return t.cast(AppContext, request._get_current_object())  # type: ignore[attr-defined]  # raises, with its text
+    return ctx.own_request_ctx

@@ -1,0 +1,195 @@
+"""One HTTP connection scope: from the scope to an exchange, its body read, run where its lane says, its answer sent.
+
+The order of events is `serve_http`. ``send`` and ``receive`` are called in the server's context, never in that of the
+exchange: a server may start the next request of the connection from inside of them.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from contextvars import Context, copy_context
+
+from werkzeug.exceptions import ClientDisconnected, HTTPException, ServiceUnavailable
+
+from ..ctx import LOOP, WORKER
+from ..threads import Bridge, InContext, QueueFull, drive
+from ..wrappers.body import Body
+from ..wrappers.stream import BodyStream
+from .scope import client_fault, may_have_body, split_path
+from .stream import Contexts, Message, Receive, Send, Watch, stream_from_thread, stream_on_loop
+
+if t.TYPE_CHECKING:
+    from ..app import App
+    from ..ctx import AppContext
+    from ..wrappers import Response
+
+Scope = dict[str, t.Any]
+Answer = tuple["Response", int, list[tuple[bytes, bytes]]]
+
+BIG_FORM = 64 * 1024
+"""Bytes from which on a form is parsed in a thread, before the hooks of an ``async def`` view."""
+
+
+async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one request. (ASGI specification, HTTP connection scope.)"""
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    fault = client_fault(scope, headers)
+    if fault is not None:
+        return await refuse(send, fault)
+    root_path, path = split_path(scope)
+    context = copy_context()
+    ctx = context.run(app.open_exchange, scope, root_path, path, headers)
+    request = ctx.request
+    if ctx.refused:
+        return await refuse(send, t.cast(HTTPException, request.routing_exception))
+    link = scope.get("asyncflask.client")
+    bridge: Bridge = app.bridge() if link is None else link.bridge
+    try:
+        if request.routing_exception is None and may_have_body(scope, headers):
+            await _take_body(app, ctx, headers, bridge, receive)
+        if ctx.lane is WORKER:
+            await _in_worker(app, ctx, bridge, context, receive, send)
+        else:
+            answer = await InContext(app.exchange(ctx), context, bridge)
+            if not await send_plain(answer, ctx, context, bridge, send):
+                await _send_stream(answer, ctx, context, bridge, receive, send)
+    finally:
+        ctx.end_request()
+
+
+async def refuse(send: Send, error: HTTPException) -> None:
+    """Answer a request that no code of the app is to see, and have the connection closed: its framing is in doubt."""
+    body = error.get_body().encode()
+    head = [(name.lower().encode(), value.encode("latin-1")) for name, value in error.get_headers()]
+    head += [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": error.code, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+# -- the request's body ------------------------------------------------------------------------------------------------
+
+
+async def _take_body(app: App, ctx: AppContext, headers: dict[bytes, bytes], bridge: Bridge, receive: Receive) -> None:
+    length = headers.get(b"content-length")
+    declared = None if length is None else int(length)
+    limit = app.config["MAX_CONTENT_LENGTH"]
+    request = ctx.request
+    if ctx.plan.stream_body:
+        request.asgi_body = BodyStream(_puller(receive), lambda awaitable: bridge.run(awaitable, None), limit, declared)
+        return
+    body = request.asgi_body = Body(limit, declared)
+    await read_body(body, receive, bridge)
+    if body.over_limit:  # a hook may raise the limit
+        ctx.read_on = lambda: read_body(body, receive, bridge)
+        if ctx.lane is WORKER:
+            body.refill = lambda: bridge.run(read_body(body, receive, bridge), None)
+    elif body.received > BIG_FORM and ctx.lane is LOOP:
+        ctx.has_big_form = request.mimetype in ("multipart/form-data", "application/x-www-form-urlencoded")
+
+
+async def read_body(body: Body, receive: Receive, bridge: Bridge) -> None:
+    """Read until the body is complete, cut off, or over its limit. A large one goes to disk, off the loop."""
+    while body.wants_more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            body.cut()
+            return
+        body.feed(message.get("body", b""))
+        if body.needs_spool:
+            await bridge.submit(body.spool, side=True)
+        if not message.get("more_body", False):
+            body.finish()
+            return
+
+
+def _puller(receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
+    """Return what a streamed body pulls its pieces with: bytes, b"" at the end; ClientDisconnected if the client left."""
+    over = False
+
+    async def pull() -> bytes:
+        nonlocal over
+        while not over:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnected()
+            over = not message.get("more_body", False)
+            if message.get("body"):
+                return t.cast(bytes, message["body"])
+        return b""
+
+    return pull
+
+
+# -- the answer --------------------------------------------------------------------------------------------------------
+
+
+async def send_plain(answer: Answer, ctx: AppContext, context: Context, bridge: Bridge, send: Send) -> bool:
+    """Send an answer whose body is there as bytes, in two messages; return whether it was one."""
+    response, status, head = answer
+    body = response.asgi_body(ctx.request.method)
+    if body is None:
+        return False
+    try:
+        await send({"type": "http.response.start", "status": status, "headers": head})
+        await send({"type": "http.response.body", "body": body})
+    except OSError:  # the client has left
+        pass
+    finally:
+        if response.has_close_work:
+            await InContext(response.close_async(), context, bridge)
+    return True
+
+
+async def _send_stream(
+    answer: Answer, ctx: AppContext, context: Context, bridge: Bridge, receive: Receive, send: Send
+) -> None:
+    response, start = answer[0], _start(answer)
+    on_loop = response.is_async_iterable or not ctx.lane.hops
+    async with Watch(receive, cancels=on_loop) as watch:
+        if on_loop:
+            await stream_on_loop(response, start, bridge, context, send, watch)
+        else:
+            contexts = (context, copy_context())
+            await bridge.submit(stream_from_thread, response, start, bridge, contexts, send, watch, side=True)
+
+
+def _start(answer: Answer) -> Message:
+    return {"type": "http.response.start", "status": answer[1], "headers": answer[2]}
+
+
+async def _in_worker(
+    app: App, ctx: AppContext, bridge: Bridge, context: Context, receive: Receive, send: Send
+) -> None:
+    """Run a sync request in one hop to one thread, its streamed body included."""
+    try:
+        job = bridge.submit(_work, app, ctx, bridge, (context, copy_context()), receive, send)
+    except QueueFull:
+        error = ServiceUnavailable(
+            "All worker threads are busy and their queue is full.", retry_after=1
+        )
+        return await refuse(send, error)
+    answer = await job
+    if answer is not None and not await send_plain(answer, ctx, context, bridge, send):
+        await _send_stream(answer, ctx, context, bridge, receive, send)
+
+
+def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send) -> Answer | None:
+    """In the thread: run the exchange; send its answer from here if it has code of its own to run, else return it."""
+    answer: Answer = drive(app.exchange(ctx), contexts[0], bridge)
+    response = answer[0]
+    if response.is_async_iterable:
+        return answer
+    body = response.asgi_body(ctx.request.method)
+    if body is not None and not response.has_close_work:
+        return answer
+    watch = bridge.run(_watched(receive), Context())
+    try:
+        stream_from_thread(response, _start(answer), bridge, contexts, send, watch, body)
+    finally:
+        bridge.run(watch.__aexit__(None, None, None), Context())
+    return None
+
+
+async def _watched(receive: Receive) -> Watch:
+    return await Watch(receive, cancels=False).__aenter__()
+

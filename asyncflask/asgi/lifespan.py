@@ -1,0 +1,45 @@
+"""The lifespan scope: the server says when it starts and when it stops. (ASGI specification, Lifespan protocol.)"""
+
+from __future__ import annotations
+
+import typing as t
+
+Message = dict[str, t.Any]
+
+
+class Served(t.Protocol):
+    """What is started and stopped."""
+
+    async def startup(self) -> None:
+        """Get ready. An error refuses the start, and its text reaches the server's log."""
+
+    async def shutdown(self) -> None:
+        """Let go of everything."""
+
+
+async def serve_lifespan(
+    app: Served,
+    receive: t.Callable[[], t.Awaitable[Message]],
+    send: t.Callable[[Message], t.Awaitable[None]],
+) -> None:
+    """Answer the messages of a lifespan scope by starting and stopping `app`."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            if not await _reported("startup", app.startup, send):
+                return
+        elif message["type"] == "lifespan.shutdown":
+            await _reported("shutdown", app.shutdown, send)
+            return
+
+
+async def _reported(
+    phase: str, act: t.Callable[[], t.Awaitable[None]], send: t.Callable[[Message], t.Awaitable[None]]
+) -> bool:
+    try:
+        await act()
+    except Exception as error:
+        await send({"type": f"lifespan.{phase}.failed", "message": f"{type(error).__name__}: {error}"})
+        return False
+    await send({"type": f"lifespan.{phase}.complete"})
+    return True

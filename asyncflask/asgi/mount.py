@@ -1,0 +1,49 @@
+"""Other applications under a prefix of this one."""
+
+from __future__ import annotations
+
+import inspect
+import typing as t
+
+ASGIApp = t.Callable[[dict[str, t.Any], t.Any, t.Any], t.Awaitable[None]]
+
+
+class Mounts:
+    """Prefixes and the ASGI applications behind them; the longest prefix that ends at a slash or at the end wins."""
+
+    def __init__(self) -> None:
+        self._apps: list[tuple[str, t.Any]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._apps)
+
+    def add(self, prefix: str, app: t.Any) -> None:
+        """Put `app` under `prefix`.
+
+        Raises ValueError for a prefix that does not begin with a slash, has nothing after it, or is taken.
+        """
+        prefix = prefix.rstrip("/") if prefix.startswith("/") else ""
+        if not prefix:
+            raise ValueError("A mount needs a prefix such as '/admin': a slash and at least one character after it.")
+        if any(taken == prefix for taken, _ in self._apps):
+            raise ValueError(f"Something is mounted at {prefix!r} already.")
+        self._apps.append((prefix, app))
+        self._apps.sort(key=lambda mount: -len(mount[0]))
+
+    def find(self, path: str) -> tuple[str, t.Any] | None:
+        """Return the prefix that `path` begins with and the application there, or None."""
+        for prefix, app in self._apps:
+            if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/"):
+                return prefix, app
+        return None
+
+
+def is_asgi(app: t.Any) -> bool:
+    """Return whether a callable is an ASGI 3 application: a coroutine function, or an object whose call is one."""
+    call = app if inspect.isroutine(app) else getattr(app, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(call) or hasattr(app, "asgi_app")
+
+
+def under_prefix(scope: dict[str, t.Any], root_path: str, prefix: str, path: str) -> dict[str, t.Any]:
+    """Return the scope for a mounted application: its prefix is part of the root path, and of the path still."""
+    return {**scope, "root_path": root_path + prefix, "path": root_path + path}

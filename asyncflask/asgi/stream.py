@@ -1,0 +1,132 @@
+"""Sending a response body piece by piece: from a thread, from an async iterator, and until the client leaves.
+
+Every step of the body's iterator runs in the exchange's own ``contextvars`` context; what the server's ``send`` does
+runs outside of it, so that nothing a request has set can reach the next request of the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+from contextvars import Context
+
+from ..threads import Bridge, InContext
+
+if t.TYPE_CHECKING:
+    from ..wrappers import Response
+
+Message = dict[str, t.Any]
+Receive = t.Callable[[], t.Awaitable[Message]]
+Send = t.Callable[[Message], t.Awaitable[None]]
+
+Contexts = tuple[Context, Context]
+"""The context of the exchange, and the one in which the server called us."""
+
+LAST: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+
+_END: t.Any = object()
+
+
+class ClientGone(Exception):
+    """The client has left; there is nobody to send to."""
+
+
+class Watch:
+    """Listens for the client's leaving while its response is sent. An async context manager.
+
+    Args:
+        receive: the ASGI callable; the whole request body must have been read.
+        cancels: cancel the awaiting task when the client leaves, and swallow that cancellation at the end.
+    """
+
+    def __init__(self, receive: Receive, *, cancels: bool) -> None:
+        self.gone = False
+        self._receive = receive
+        self._host = asyncio.current_task() if cancels else None
+
+    async def __aenter__(self) -> t.Self:
+        self._listener = asyncio.create_task(self._listen())
+        return self
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        if self._host is not None:
+            self._host.cancel("the client has left")
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: t.Any) -> bool:
+        host, self._host = self._host, None
+        self._listener.cancel()
+        await asyncio.gather(self._listener, return_exceptions=True)
+        # As asyncio.timeout does: the cancellation is ours to end only if nobody else asked for one.
+        return host is not None and self.gone and host.uncancel() == 0 and isinstance(error, asyncio.CancelledError)
+
+
+async def deliver(send: Send, message: Message) -> None:
+    """Send one message; raises ClientGone where the server reports by an OSError that the client has left."""
+    try:
+        await send(message)
+    except OSError as error:
+        raise ClientGone from error
+
+
+def stream_from_thread(
+    response: Response,
+    start: Message,
+    bridge: Bridge,
+    contexts: Contexts,
+    send: Send,
+    watch: Watch,
+    body: bytes | None = None,
+) -> None:
+    """Send a response from the worker thread that runs in it: the start, every piece, the end; and close it.
+
+    Each piece waits until the server has taken the one before. A `body` that is there as a whole is the only piece.
+    """
+    inside, outside = contexts
+    try:
+        bridge.run(deliver(send, start), outside)
+        pieces = inside.run(response.asgi_pieces) if body is None else iter((body,))
+        while (piece := inside.run(next, pieces, _END)) is not _END:
+            if watch.gone:
+                return
+            if piece:
+                bridge.run(deliver(send, part(piece)), outside)
+        bridge.run(deliver(send, LAST), outside)
+    except ClientGone:
+        return
+    finally:
+        inside.run(response.close)
+
+
+async def stream_on_loop(
+    response: Response, start: Message, bridge: Bridge, context: Context, send: Send, watch: Watch
+) -> None:
+    """As `stream_from_thread`, on the loop: for an async iterable, or a sync one that is to run in place."""
+    try:
+        await deliver(send, start)
+        pieces = context.run(_pieces, response)
+        while (piece := await InContext(_next(pieces), context, bridge)) is not _END:
+            if watch.gone:
+                return
+            if piece:
+                await deliver(send, part(piece))
+        await deliver(send, LAST)
+    except ClientGone:
+        return
+    finally:
+        await InContext(response.close_async(), context, bridge)
+
+
+def part(piece: bytes) -> Message:
+    """Return the message for a piece of a body that is not the last."""
+    return {"type": "http.response.body", "body": piece, "more_body": True}
+
+
+def _pieces(response: Response) -> t.Any:
+    return response.asgi_pieces_async() if response.is_async_iterable else response.asgi_pieces()
+
+
+async def _next(pieces: t.Any) -> t.Any:
+    return await anext(pieces, _END) if hasattr(pieces, "__anext__") else next(pieces, _END)

@@ -1,0 +1,407 @@
+"""What "current" means: the context of an application, or of one request to it.
+
+There is one class. A context without a request is what ``app.app_context()`` gives; one with a request also carries the
+session, the flashes and the functions to run after this request. Pushing binds it to the current ``contextvars`` context,
+needs no event loop, may be repeated, and every push needs its pop; the last pop runs the teardown functions.
+
+A request context pushed while a context of the same app is already active joins it: they share ``g``, and the application
+teardown is left to the outer one. A bare context pushed inside a request still sees that request.
+"""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+from contextvars import Token
+from functools import update_wrapper
+from inspect import iscoroutinefunction
+
+from werkzeug.exceptions import HTTPException, SecurityError
+
+from .globals import _AppCtxGlobals as _AppCtxGlobals
+from .globals import _cv_app, _cv_request, _no_req_msg
+from .lazy import lazy, unless_set
+from .signals import appcontext_popped, appcontext_pushed
+from .threads import run_async
+from .wrappers import Request
+
+if t.TYPE_CHECKING:
+    from types import TracebackType
+
+    from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.routing import MapAdapter
+
+    from .app import App
+    from .pipeline.hooks import Plan
+    from .sessions import SessionMixin
+    from .typing import AfterRequestCallable
+
+_sentinel: t.Any = object()
+
+
+class Lane:
+    """Where a request runs: `hops`, sync functions go to a thread; `on_loop`, coroutines can be awaited as they are."""
+
+    __slots__ = ("hops", "name", "on_loop")
+
+    def __init__(self, name: str, *, hops: bool, on_loop: bool) -> None:
+        self.name = name
+        self.hops = hops
+        self.on_loop = on_loop
+
+    def __repr__(self) -> str:
+        return f"<lane {self.name}>"
+
+
+#: an ``async def`` view: coroutines are awaited, a sync hook is handed to a side thread
+LOOP = Lane("loop", hops=True, on_loop=True)
+#: a ``def`` view in its thread: sync hooks are plain calls, a coroutine is handed to the loop
+WORKER = Lane("worker", hops=False, on_loop=False)
+#: everything on the thread that the loop runs in, as ``THREADED = False`` or ``threaded=False`` asks
+INLINE = Lane("inline", hops=False, on_loop=True)
+
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+T_after = t.TypeVar("T_after", bound="AfterRequestCallable[t.Any]")
+
+
+def _config_of_current_app() -> t.Mapping[str, t.Any] | None:
+    ctx = _cv_app.get(None)
+    return None if ctx is None else ctx.app.config
+
+
+# The messages know no globals; this is how their limits follow the configuration all the same.
+Request.current_config = staticmethod(_config_of_current_app)
+
+
+class AppContext:
+    """The application, and perhaps the request, that code is running for.
+
+    Args:
+        app: the application.
+        request: the request, for a request context.
+        session: a session that is open already; otherwise it is opened when first touched.
+
+    ``app.app_context()``, ``app.request_context(environ)`` and ``app.test_request_context(...)`` make them. Works as a
+    context manager in ``with`` and in ``async with``; the latter awaits ``async def`` teardown functions.
+    (Flask docs: The Application Context, The Request Context.)
+    """
+
+    # Set by the server side: where the request runs; whether a session could have come with it at all; who keeps the
+    # context after the request, as a test client does.
+    lane = INLINE
+    has_cookies = True
+    preserve: t.Callable[[AppContext], None] | None = None
+    # ... and about its body: whether it is a form that is better parsed in a thread; how to read on past the limit.
+    has_big_form = False
+    read_on: t.Callable[[], t.Coroutine[t.Any, t.Any, None]] | None = None
+    flashes: list[tuple[str, str]] | None = None
+    _outer: AppContext | None = None
+
+    def __init__(self, app: App, *, request: Request | None = None, session: SessionMixin | None = None) -> None:
+        self.app = app
+        self._tokens: list[Token[AppContext] | None] = []
+        if request is not None:
+            self.request = request
+        if session is not None:
+            self._session = session
+
+    # -- what it holds ---------------------------------------------------------------------------------------------
+
+    @unless_set
+    def request(self) -> Request:
+        """The request; of a context without one, that of the context around it (RuntimeError if there is none)."""
+        return self.own_request_ctx.request
+
+    @property
+    def has_request(self) -> bool:
+        """Whether a request is active here."""
+        return self.request_owner is not None
+
+    @property
+    def request_owner(self) -> AppContext | None:
+        """This context or the next one around it that has a request of its own, or None."""
+        ctx: AppContext | None = self
+        while ctx is not None and "request" not in vars(ctx):
+            ctx = ctx._outer
+        return ctx
+
+    @property
+    def own_request_ctx(self) -> AppContext:
+        """`request_owner`; raises RuntimeError if there is none."""
+        owner = self.request_owner
+        if owner is None:
+            raise RuntimeError(_no_req_msg)
+        return owner
+
+    @property
+    def app_owner(self) -> AppContext:
+        """The context whose push began the application context: this one, or the one it joined."""
+        return self if (joined := self._joined) is None else joined.app_owner
+
+    @property
+    def _joined(self) -> AppContext | None:
+        outer = self._outer
+        joins = outer is not None and outer.app is self.app and "request" in vars(self)
+        return outer if joins else None
+
+    @lazy
+    def g(self) -> _AppCtxGlobals:
+        """The namespace that ``asyncflask.g`` shows."""
+        return self.app.app_ctx_globals_class() if (joined := self._joined) is None else joined.g
+
+    @lazy
+    def url_adapter(self) -> MapAdapter | None:
+        """The URL map bound to this request, or to ``SERVER_NAME``; None if there is neither or the host is refused."""
+        if "request" not in vars(self):
+            return self.app.create_url_adapter(None)
+        try:
+            return self.app.create_url_adapter(self.request)
+        except HTTPException as error:
+            self.request.routing_exception = error
+            return None
+
+    @lazy
+    def plan(self) -> Plan:
+        """The hooks and the view for this request's rule."""
+        return self.app.plan_for(self.request.url_rule)
+
+    @lazy
+    def _after_request_functions(self) -> list[AfterRequestCallable[t.Any]]:
+        return []
+
+    @lazy
+    def _session(self) -> SessionMixin:
+        interface = self.app.session_interface
+        opened = interface.open_session(self.app, self.request)
+        if opened is not None and hasattr(opened, "__await__"):
+            opened = run_async(opened)
+        return opened if opened is not None else interface.make_null_session(self.app)
+
+    @property
+    def session_opened(self) -> bool:
+        """Whether anything has opened the session yet."""
+        return "_session" in vars(self)
+
+    @property
+    def session(self) -> SessionMixin:
+        """The session of the request, opened by the first touch; reading this marks it as accessed."""
+        opened = self.own_request_ctx._session
+        opened.accessed = True
+        return opened
+
+    # -- binding ---------------------------------------------------------------------------------------------------
+
+    def push(self) -> None:
+        """Make this the current context. A request context also finds its rule, unless it has one."""
+        if not self._tokens:
+            self._outer = _cv_app.get(None)
+        self._tokens.append(_cv_app.set(self))
+        if self._joined is None:
+            appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+        if "request" in vars(self):
+            request = self.request
+            if request.url_rule is None and request.routing_exception is None:
+                self.app.open_session_eagerly(self)
+                if self.url_adapter is not None:
+                    self.match_request()
+
+    def bind(self) -> None:
+        """Make this current for the rest of the present ``contextvars`` context; `pop` tears down but leaves it bound.
+
+        For whoever owns that context, as the server side does: a body being streamed still sees its request.
+        """
+        self._outer = _cv_app.get(None)
+        _cv_app.set(self)
+        self._tokens.append(None)
+
+    def pop(self, exc: BaseException | None = _sentinel) -> None:
+        """Undo one push; the last one runs every teardown function.
+
+        Args:
+            exc: the error that ended the work, given to the teardown functions; by default the one being handled.
+
+        Raises:
+            AssertionError: another context is the current one.
+            Exception: what a teardown function raised, after all have run; several come as an ExceptionGroup.
+        """
+        try:
+            if len(self._tokens) == 1:
+                self._tear_down(sys.exc_info()[1] if exc is _sentinel else exc)
+        finally:
+            if self._unbind():
+                appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
+
+    async def pop_async(self, exc: BaseException | None = None) -> None:
+        """As `pop`, for a running loop: ``async def`` teardown functions and signal receivers are awaited."""
+        try:
+            if len(self._tokens) == 1:
+                await self.app.teardown_context(self, exc)
+        finally:
+            if self._unbind() and appcontext_popped.receivers:
+                await self.app.emit(self, appcontext_popped)
+
+    def _tear_down(self, exc: BaseException | None) -> None:
+        steps: list[t.Callable[[], None]] = []
+        if "request" in vars(self):
+            steps = [lambda: self.app.do_teardown_request(exc), self.close_request]
+        if self._joined is None:
+            steps.append(lambda: self.app.do_teardown_appcontext(exc))
+        errors: list[BaseException] = []
+        for step in steps:
+            try:
+                step()
+            except Exception as error:
+                errors.append(error)
+        raise_collected(errors)
+
+    def close_request(self) -> None:
+        """Close what the request holds open, files above all; not before its response is sent, while one is awaited."""
+        if self._tokens != [None]:
+            self.request.close()
+
+    def _unbind(self) -> bool:
+        """Take back one push; return whether that ended an application context."""
+        current, joined = _cv_app.get(None), self._joined
+        token = self._tokens.pop()
+        if token is not None:
+            _cv_app.reset(token)
+            if not self._tokens:
+                self._forget()
+        if current is not self:
+            kind = "request" if "request" in vars(self) else "app"
+            raise AssertionError(f"Popped wrong {kind} context. ({current!r} instead of {self!r})")
+        return joined is None
+
+    def _forget(self) -> None:
+        self._outer = None
+        if "request" in vars(self) and "environ" in vars(self.request):
+            self.request.environ["werkzeug.request"] = None  # this cycle would wait for the garbage collector
+
+    def __enter__(self) -> t.Self:
+        self.push()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.pop(exc)
+
+    async def __aenter__(self) -> t.Self:
+        self.push()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.pop_async(exc)
+
+    # -- the request's side ----------------------------------------------------------------------------------------
+
+    def match_request(self) -> None:
+        """Find the rule for the request and store it, or the routing error, on it. May be overridden."""
+        request = self.request
+        try:
+            request.url_rule, request.view_args = self.url_adapter.match(return_rule=True)  # type: ignore[union-attr]
+        except HTTPException as error:
+            request.routing_exception = error
+
+    @property
+    def refused(self) -> bool:
+        """Whether no code of the app is to see this request, because its host is not one that is trusted."""
+        return isinstance(self.request.routing_exception, SecurityError)
+
+    def end_request(self) -> None:
+        """Close what the request holds, after its response was sent."""
+        request = self.request
+        request.close()
+        if "environ" in vars(request):
+            request.environ["werkzeug.request"] = None  # this cycle would wait for the garbage collector
+
+    def copy(self) -> AppContext:
+        """Return a context of its own for the same request and session, to be pushed elsewhere."""
+        owner = self.own_request_ctx
+        session = owner._session if owner.session_opened else None
+        return AppContext(owner.app, request=owner.request, session=session)
+
+    def __repr__(self) -> str:
+        if "request" not in vars(self):
+            return f"<{type(self).__name__} of {self.app.name}>"
+        return f"<{type(self).__name__} {self.request.url!r} [{self.request.method}] of {self.app.name}>"
+
+
+class RequestContext(AppContext):
+    """A request context made from a WSGI environ, with Flask's constructor.
+
+    Args:
+        app: the application.
+        environ: a WSGI environ (PEP 3333); not needed if `request` is given.
+        request: a request to use instead of a new one.
+        session: a session that is open already.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        environ: WSGIEnvironment,
+        request: Request | None = None,
+        session: SessionMixin | None = None,
+    ) -> None:
+        if request is None:
+            request = app.request_class(environ)
+            request.json_module = app.json
+        super().__init__(app, request=request, session=session)
+
+
+def raise_collected(errors: list[BaseException]) -> None:
+    """Raise what teardown functions left: nothing, the one error, or an ExceptionGroup of several."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise BaseExceptionGroup("Several teardown functions failed.", errors)
+
+
+def after_this_request(f: T_after) -> T_after:
+    """Call `f(response)` once this request has its response; it returns that response or another.
+
+    Raises RuntimeError outside of a request. (Flask docs: Deferred Request Callbacks.)
+    """
+    _request_ctx("after_this_request")._after_request_functions.append(f)
+    return f
+
+
+def copy_current_request_context(f: F) -> F:
+    """Return `f` bound to a copy of the current request context, for a thread, task or greenlet of your own.
+
+    A coroutine function stays one. The copy has the same request and session; each call pushes it and pops it again.
+    Raises RuntimeError outside of a request.
+    """
+    ctx = _request_ctx("copy_current_request_context").copy()
+
+    def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        with ctx.copy():
+            return ctx.app.ensure_sync(f)(*args, **kwargs)
+
+    async def call_async(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        async with ctx.copy():
+            return await f(*args, **kwargs)
+
+    return t.cast(F, update_wrapper(call_async if iscoroutinefunction(f) else call, f))
+
+
+def _request_ctx(needed_by: str) -> AppContext:
+    ctx: AppContext | None = _cv_request.get(None)
+    if ctx is None:
+        raise RuntimeError(
+            f"'{needed_by}' can only be used when a request context is active, such as in a view function."
+        )
+    return ctx
+
+
+def has_request_context() -> bool:
+    """Return whether a request is being handled here, so that ``request`` and ``session`` can be used."""
+    return _cv_request.get(None) is not None
+
+
+def has_app_context() -> bool:
+    """Return whether an application context is active, so that ``current_app`` and ``g`` can be used."""
+    return _cv_app.get(None) is not None

@@ -1,0 +1,113 @@
+"""The one context variable, and the proxies that read it.
+
+Everything that is "current" hangs on one ``AppContext`` in one ``ContextVar``. This module imports nothing of ours, so
+that every other one may use it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from contextvars import ContextVar
+
+from werkzeug.local import LocalProxy
+
+if t.TYPE_CHECKING:
+    from .app import App
+    from .ctx import AppContext
+    from .sessions import SessionMixin
+    from .wrappers import Request
+
+_MISSING: t.Any = object()
+
+_no_app_msg = """\
+Working outside of application context.
+
+Nothing says which application this code belongs to. Inside a handler, a hook or a command that is known by itself;
+anywhere else open one with 'with app.app_context():'.\
+"""
+
+_no_req_msg = """\
+Working outside of request context.
+
+This code needs an active HTTP request, and none is being handled here. In a test or a shell open one with
+'with app.test_request_context(...):'; in a thread of your own use 'copy_current_request_context'.\
+"""
+
+_cv_app: ContextVar[AppContext] = ContextVar("asyncflask.app_ctx")
+
+
+class _RequestVar:
+    """The current context as far as it belongs to a request: read-only, shaped like a ``ContextVar``."""
+
+    name = "asyncflask.request_ctx"
+
+    def get(self, default: t.Any = _MISSING) -> t.Any:
+        """Return the innermost context that has a request, or `default`.
+
+        Raises LookupError when there is none and no default was given.
+        """
+        ctx = _cv_app.get(None)
+        owner = None if ctx is None else ctx.request_owner
+        if owner is not None:
+            return owner
+        if default is _MISSING:
+            raise LookupError(self.name)
+        return default
+
+
+_cv_request = _RequestVar()
+
+
+class _AppCtxGlobals:
+    """The namespace behind ``g``: any attribute, plus the handful of dict methods Flask gives it.
+
+    Flask docs: Application Globals.
+    """
+
+    if t.TYPE_CHECKING:  # any name may be read, set and deleted
+
+        def __getattr__(self, name: str) -> t.Any: ...
+        def __setattr__(self, name: str, value: t.Any) -> None: ...
+        def __delattr__(self, name: str) -> None: ...
+
+    def get(self, name: str, default: t.Any | None = None) -> t.Any:
+        """Return the attribute `name`, or `default` if it is not set."""
+        return vars(self).get(name, default)
+
+    def pop(self, name: str, default: t.Any = _MISSING) -> t.Any:
+        """Take out and return the attribute `name`; without it `default`, or KeyError if none was given."""
+        rest = () if default is _MISSING else (default,)
+        return vars(self).pop(name, *rest)
+
+    def setdefault(self, name: str, default: t.Any = None) -> t.Any:
+        """Return the attribute `name`, setting it to `default` first if it is missing."""
+        return vars(self).setdefault(name, default)
+
+    def __contains__(self, name: str) -> bool:
+        return name in vars(self)
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(vars(self))
+
+    def __repr__(self) -> str:
+        ctx = _cv_app.get(None)
+        return object.__repr__(self) if ctx is None else f"<flask.g of {ctx.app.name!r}>"
+
+
+app_ctx: AppContext = LocalProxy(_cv_app, "app_owner", unbound_message=_no_app_msg)  # type: ignore[assignment]
+"""The current application context. Raises RuntimeError outside of one, like every proxy here."""
+
+current_app: App = LocalProxy(_cv_app, "app", unbound_message=_no_app_msg)  # type: ignore[assignment]
+"""The application that handles this request or command."""
+
+g: _AppCtxGlobals = LocalProxy(_cv_app, "g", unbound_message=_no_app_msg)  # type: ignore[assignment]
+"""A namespace that lives as long as the application context."""
+
+request_ctx: AppContext = LocalProxy(_cv_app, "own_request_ctx", unbound_message=_no_req_msg)  # type: ignore[assignment]
+"""The context of the current request."""
+
+request: Request = LocalProxy(_cv_app, "request", unbound_message=_no_req_msg)  # type: ignore[assignment]
+"""The current request."""
+
+session: SessionMixin = LocalProxy(_cv_app, "session", unbound_message=_no_req_msg)  # type: ignore[assignment]
+"""The session of the current request; touching it opens it."""

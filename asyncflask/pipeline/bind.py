@@ -1,0 +1,79 @@
+"""Binding the URL map to a request, without the environ that Werkzeug's own way would need."""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+import warnings
+
+from werkzeug.exceptions import SecurityError
+from werkzeug.sansio.utils import get_host
+
+if t.TYPE_CHECKING:
+    from werkzeug.routing import Map, MapAdapter
+
+    from ..wrappers import Request
+
+_DEFAULT_PORTS = {"http": ":80", "ws": ":80", "https": ":443", "wss": ":443"}
+
+
+def bind(url_map: Map, request: Request, server_name: str | None, subdomain_matching: bool) -> MapAdapter:
+    """Return the adapter of a map for one request.
+
+    Args:
+        url_map: the rules.
+        request: its host is checked against its ``trusted_hosts``, and kept.
+        server_name: ``SERVER_NAME``; a host outside of it has the subdomain ``<invalid>``, which matches no rule.
+        subdomain_matching: whether the subdomain counts; without it every request is in the default one.
+
+    Raises SecurityError for a host that is not trusted or has invalid characters. (Flask docs: Domain Matching.)
+    """
+    named = request.headers.get("Host")
+    host = get_host(request.scheme, named, request.server, request.trusted_hosts)
+    if named and not host:
+        raise SecurityError(f"Host {named!r} is not valid.")
+    request.host = host
+    scheme = _scheme(request)
+    if url_map.host_matching or server_name is None:
+        server_name = host.lower()
+    else:
+        server_name = server_name.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ""))
+    subdomain = None
+    if not url_map.host_matching:
+        subdomain = url_map.default_subdomain or ""
+        if subdomain_matching:
+            subdomain = _subdomain(host.lower(), server_name)
+    return url_map.bind(
+        server_name,
+        script_name=request.root_path or "/",
+        subdomain=subdomain,
+        url_scheme=scheme,
+        default_method=request.method,
+        path_info=request.path,
+        query_args=request.query_string.decode("latin-1"),
+    )
+
+
+def _scheme(request: Request) -> str:
+    upgrades = [token.strip(" \t").lower() for token in request.headers.get("Connection", "").split(",")]
+    if "upgrade" in upgrades and request.headers.get("Upgrade", "").lower() == "websocket":
+        return "wss" if request.scheme == "https" else "ws"
+    return request.scheme
+
+
+def _subdomain(host: str, server_name: str) -> str:
+    """Return the labels of `host` in front of the server name."""
+    if host == server_name:
+        return ""
+    before, found, _ = host.rpartition("." + server_name)
+    if found and host.endswith(found):
+        return before.strip(".")
+    _warn(f"Current server name {host!r} doesn't match configured server name {server_name!r}")
+    return "<invalid>"
+
+
+def _warn(text: str) -> None:
+    # In the name of the app's module, which filters of warnings name; as ``flask.app`` where that is what it is called.
+    ours = sys.modules.get(__package__.rpartition(".")[0] + ".app")
+    name = "flask.app" if ours is not None and sys.modules.get("flask.app") is ours else "asyncflask.app"
+    warnings.warn_explicit(text, UserWarning, filename=getattr(ours, "__file__", None) or name, lineno=1, module=name)

@@ -1,0 +1,81 @@
+"""From an error to a response: the app's error handlers, and what happens without one.
+
+(Flask docs: Handling Application Errors.)
+"""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+
+from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
+from werkzeug.routing import RoutingException
+
+from ..signals import got_request_exception
+from .hooks import call, emit, is_async
+
+if t.TYPE_CHECKING:
+    from ..ctx import AppContext
+    from ..wrappers import Response
+
+
+async def user_exception(ctx: AppContext, error: Exception) -> t.Any:
+    """Answer an error that a hook or a view raised: an HTTP exception is a response, others need a handler.
+
+    An ExceptionGroup, as ``asyncio.TaskGroup`` raises it, is handled as the error in it that can be. An error without a
+    handler is raised again.
+    """
+    app = ctx.app
+    if isinstance(error, BadRequestKeyError) and (app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]):
+        error.show_exception = True
+    if isinstance(error, HTTPException) and not app.trap_http_exception(error):
+        return await app.stages.http_exception(ctx, error)
+    handler = app._find_error_handler(error, ctx.request.blueprints)
+    if handler is not None:
+        return await call(ctx.lane, handler, is_async(handler), error)
+    if isinstance(error, ExceptionGroup) and (inner := _answerable(ctx, error)) is not None:
+        return await user_exception(ctx, inner)
+    raise error
+
+
+async def http_exception(ctx: AppContext, error: HTTPException) -> t.Any:
+    """Answer an HTTP exception with its handler's result, or as it is."""
+    # Without a code it only carries a response; a routing exception is a redirect. Neither is an error to handle.
+    if error.code is None or isinstance(error, RoutingException):
+        return error
+    handler = ctx.app._find_error_handler(error, ctx.request.blueprints)
+    if handler is None:
+        return error
+    return await call(ctx.lane, handler, is_async(handler), error)
+
+
+async def unhandled(ctx: AppContext, error: Exception) -> Response:
+    """Answer an error that nobody handled: log it, and respond 500 through the handlers and after hooks.
+
+    Where errors propagate (``PROPAGATE_EXCEPTIONS``, by default while testing or debugging) it is raised again.
+    """
+    app = ctx.app
+    if got_request_exception.receivers:
+        await emit(ctx, got_request_exception, exception=error)
+    propagate = app.config["PROPAGATE_EXCEPTIONS"]
+    if propagate or (propagate is None and (app.testing or app.debug)):
+        raise error
+    current = sys.exc_info()
+    app.log_exception(current if current[1] is error else (type(error), error, error.__traceback__))
+    answer: t.Any = InternalServerError(original_exception=error)
+    handler = app._find_error_handler(answer, ctx.request.blueprints)
+    if handler is not None:
+        answer = await call(ctx.lane, handler, is_async(handler), answer)
+    return t.cast("Response", await app.stages.finalize(ctx, answer, True))
+
+
+def _answerable(ctx: AppContext, group: ExceptionGroup) -> Exception | None:
+    """Return the first error in `group`, however deep, that is a response or has a handler."""
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            found = _answerable(ctx, error)
+            if found is not None:
+                return found
+        elif isinstance(error, HTTPException) or ctx.app._find_error_handler(error, ctx.request.blueprints):
+            return error
+    return None

@@ -1,0 +1,149 @@
+"""The functions that run around a view: which ones, decided once per rule, and how one of them is called.
+
+The lane of the request (`ctx.Lane`) says what it takes to call a function of the other kind.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from asyncio import _get_running_loop
+from functools import partial
+from inspect import iscoroutinefunction
+
+from ..ctx import WORKER, Lane
+from ..threads import InThread, OnLoop, background, run_async
+
+if t.TYPE_CHECKING:
+    from blinker import Signal
+    from werkzeug.routing import Rule
+
+    from ..app import App
+    from ..ctx import AppContext
+    from ..typing import ResponseReturnValue
+
+Step = tuple[t.Callable[..., t.Any], bool]
+"""A function, and whether it is a coroutine function."""
+
+
+def is_async(function: t.Callable[..., t.Any]) -> bool:
+    """Return whether calling `function` gives a coroutine, as far as can be told without calling it."""
+    return iscoroutinefunction(function) or iscoroutinefunction(getattr(type(function), "__call__", None))  # noqa: B004
+
+
+async def call(lane: Lane, function: t.Callable[..., t.Any], asynchronous: bool, *args: t.Any) -> t.Any:
+    """Call one function where the lane wants it; an awaitable that it returns is awaited too."""
+    if asynchronous:
+        return await function(*args) if lane.on_loop else await OnLoop(function(*args))
+    result = await InThread(function, args) if lane.hops else function(*args)
+    if hasattr(result, "__await__"):  # a sync decorator around an async function
+        result = await result if lane.on_loop else await OnLoop(result)
+    return result
+
+
+def finish(ctx: AppContext, work: t.Coroutine[t.Any, t.Any, t.Any], anywhere: bool = False) -> t.Any:
+    """Run a stage to its end from sync code, for Flask's sync method that fronts it; coroutines go to the loop.
+
+    With `anywhere` they go to the process-wide loop thread if a loop runs in the calling one: better there than not at
+    all, for teardown functions.
+    """
+    on_loop = background().run if anywhere and _get_running_loop() is not None else None
+    lane, ctx.lane = ctx.lane, WORKER
+    try:
+        step = work.send(None)
+        while True:
+            try:
+                value = run_async(step.awaitable) if on_loop is None else on_loop(step.awaitable, None)
+            except BaseException as error:
+                step = work.throw(error)
+            else:
+                step = work.send(value)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        ctx.lane = lane
+        work.close()
+
+
+# -- plans: what runs for a rule ---------------------------------------------------------------------------------------
+
+
+class Plan:
+    """What runs for the requests of one rule. Made again whenever a table it was made from has changed."""
+
+    __slots__ = (
+        "after", "app_teardown", "before", "endpoint", "has_before", "number", "on_disconnect", "stream_body", "teardown",
+        "threaded", "url_processors", "view", "view_is_async",
+    )  # fmt: skip
+
+    def __init__(self, app: App, rule: Rule | None) -> None:
+        self.number = app.tables.number
+        self.endpoint: str | None = None if rule is None else rule.endpoint
+        self.threaded: bool | None = getattr(rule, "threaded", None)
+        self.stream_body: bool = getattr(rule, "stream_body", False)
+        self.on_disconnect: str = getattr(rule, "on_disconnect", "finish")
+        view = app.view_functions.get(self.endpoint) if self.endpoint is not None else None
+        self.view, self.view_is_async = _step(app, view) if view is not None else (None, True)
+        scopes = _scopes(self.endpoint)
+        inner_first = scopes[::-1]
+        self.url_processors = tuple(f for s in scopes for f in app.url_value_preprocessors.get(s, ()))
+        self.before = _steps(app, (f for s in scopes for f in app.before_request_funcs.get(s, ())))
+        self.has_before = bool(self.url_processors or self.before)
+        self.after = _steps(app, (f for s in inner_first for f in reversed(app.after_request_funcs.get(s, ()))))
+        self.teardown = _steps(app, (f for s in inner_first for f in reversed(app.teardown_request_funcs.get(s, ()))))
+        self.app_teardown = _steps(app, reversed(app.teardown_appcontext_funcs))
+
+
+def plan_for(app: App, rule: Rule | None) -> Plan:
+    """Return the plan for `rule`, or for a request that has none."""
+    plan = app.plans.get(id(rule))
+    if plan is None or plan.number != app.tables.number:
+        plan = app.plans[id(rule)] = Plan(app, rule)
+    return plan
+
+
+def _scopes(endpoint: str | None) -> tuple[str | None, ...]:
+    """Return None for the app and then the blueprints of `endpoint`, outermost first."""
+    parts = endpoint.split(".")[:-1] if endpoint is not None else []
+    return (None, *(".".join(parts[: n + 1]) for n in range(len(parts))))
+
+
+def _step(app: App, function: t.Callable[..., t.Any]) -> Step:
+    if "ensure_sync" in app.stages.replaced:
+        function = app.ensure_sync(function)
+    return function, is_async(function)
+
+
+def _steps(app: App, functions: t.Iterable[t.Callable[..., t.Any]]) -> tuple[Step, ...]:
+    return tuple(_step(app, function) for function in functions)
+
+
+# -- the stages --------------------------------------------------------------------------------------------------------
+
+
+async def preprocess(ctx: AppContext) -> ResponseReturnValue | None:
+    """Run the URL value preprocessors and the before hooks; the first value that is not None ends the matter."""
+    plan, request = ctx.plan, ctx.request
+    for process in plan.url_processors:
+        await call(ctx.lane, process, is_async(process), request.endpoint, request.view_args)
+    for function, asynchronous in plan.before:
+        value = await call(ctx.lane, function, asynchronous)
+        if value is not None:
+            return t.cast("ResponseReturnValue", value)
+    return None
+
+
+async def emit(ctx: AppContext, signal: Signal, **values: t.Any) -> None:
+    """Send a signal to each of its receivers, sync or async. Ask for ``signal.receivers`` before: most have none."""
+    if signal.is_muted:
+        return
+    for receiver in signal.receivers_for(ctx.app):
+        await call(ctx.lane, partial(receiver, ctx.app, **values), is_async(receiver))
+
+
+async def run_all(ctx: AppContext, steps: t.Iterable[Step], errors: list[BaseException], *args: t.Any) -> None:
+    """Run teardown functions, every one of them, adding what they raise to `errors`."""
+    for function, asynchronous in steps:
+        try:
+            await call(ctx.lane, function, asynchronous, *args)
+        except Exception as error:
+            errors.append(error)

@@ -1,0 +1,422 @@
+"""Which rule answers a method and a path: Werkzeug's own answer, found faster where that is certain.
+
+The index is a copy of the state machine that `werkzeug.routing.Map` builds, so its order (static before converters,
+converters by weight) is Werkzeug's. Whatever ends in a redirect or an error, or needs more than a method and a path,
+is answered `None`, which means "ask Werkzeug". A wrong `None` costs time; a wrong answer is a bug.
+
+Three shapes of request, cheapest first: a path without converters is one look-up in a dict; other paths walk the tree
+one segment at a time; the rest is `None`. The state machine is private to Werkzeug: if a release changes it, the
+matcher notices that the attributes it needs are gone and answers `None` from then on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.routing import IntegerConverter, Map
+from werkzeug.routing.converters import BaseConverter, NumberConverter
+from werkzeug.routing.matcher import StateMachineMatcher
+
+if TYPE_CHECKING:
+    from werkzeug.routing import Rule
+
+Texts = tuple[str, ...]
+Capture = Callable[[str], "Texts | None"]
+Cast = Callable[[str], Any]
+
+
+class AskWerkzeug(Exception):
+    """The search met something that is not ours to answer: a redirect, an alias, a pattern that does not compile."""
+
+
+class Unchanged:
+    """What `Map._remap` holds while no rule was added since an index was made.
+
+    `Map.add` puts True there and `Map.update` puts False, so "the mark is still there" is a sure sign that nothing
+    changed. It is false, as Werkzeug expects of a map whose rules are sorted.
+    """
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class Target:
+    """A rule at the end of a path, with how to convert what its path captured."""
+
+    __slots__ = ("casts", "plain", "rule")
+
+    def __init__(self, rule: Rule, plain: bool) -> None:
+        self.rule = rule
+        self.plain = plain  # False: matching it redirects, or may
+        self.casts: tuple[tuple[str, Cast | None], ...] = tuple(
+            (name, cast_of(converter)) for name, converter in rule._converters.items()
+        )
+
+
+class Node:
+    """One state of the tree: a copy of Werkzeug's `State`, with its patterns compiled."""
+
+    __slots__ = ("edges", "static", "targets")
+
+    def __init__(self) -> None:
+        self.static: dict[str, Node] = {}
+        self.edges: tuple[Edge, ...] = ()
+        self.targets: tuple[Target, ...] = ()
+
+
+class Edge:
+    """A step over a segment with converters, or over all that is left of the path (`final`)."""
+
+    __slots__ = ("capture", "final", "node", "suffixed")
+
+    def __init__(self, capture: Capture, final: bool, suffixed: bool, node: Node) -> None:
+        self.capture = capture
+        self.final = final
+        self.suffixed = suffixed
+        self.node = node
+
+
+class Index:
+    """The rules of a map at one moment, ready for look-up. Never changed once made."""
+
+    __slots__ = ("heads", "mark", "root", "static")
+
+    def __init__(self, mark: object, root: Node | None) -> None:
+        self.mark = mark
+        self.root = root
+        self.static: dict[str, tuple[Target, ...]] = {}  # path -> the rules that end there
+        self.heads: dict[str, Node] = {}  # path -> where a segment with converters may follow
+        for path, node in static_paths(root, "") if root is not None else ():
+            # "//x" is never looked up: the map adapter takes it for "/x" first
+            if node.targets and path[:2] != "//":
+                self.static[path] = node.targets
+            if node.edges and path[:2] not in {"/", "//"} and not any(e.suffixed for e in node.edges):
+                self.heads[path] = node
+
+
+class Matcher:
+    """Match requests against a map of rules.
+
+    Answers are for plain HTTP requests (no websocket handshake) in the map's default subdomain. A caller that matches
+    subdomains asks only for requests in the default one. With host matching, or with rules in other subdomains, every
+    answer is None.
+
+    Args:
+        url_map: the map to read. Rules may be added to it at any time.
+
+    The environment variable `ASYNCFLASK_PLAIN`, read here, when set to anything but 0 makes every answer None.
+    """
+
+    def __init__(self, url_map: Map) -> None:
+        self.url_map = url_map
+        self._map: Any = url_map  # for what is private there
+        self._lock = threading.Lock()
+        self._index = Index(object(), None)
+        known = all(hasattr(url_map, name) for name in ("_remap", "_matcher", "_rules_by_endpoint"))
+        self._off = not known or os.environ.get("ASYNCFLASK_PLAIN", "0") not in {"", "0"}
+
+    def match(self, method: str, path: str) -> tuple[Rule, dict[str, Any]] | None:
+        """Find the rule for a request.
+
+        Args:
+            method: the HTTP method; one that is not in upper case is left to Werkzeug.
+            path: the decoded path below the script root, with its leading slash.
+
+        Returns:
+            the rule and its view arguments, in a dict made for this call; exactly what
+            `MapAdapter.match(path, method, return_rule=True)` returns. None: only Werkzeug can say.
+        """
+        index = self._index
+        url_map = self._map
+        if self._off or url_map.host_matching or not method.isupper():
+            return None
+        if index.mark is not url_map._remap:
+            index = self._renew()
+        for target in index.static.get(path, ()):
+            rule = target.rule
+            if rule.methods is None or method in rule.methods:
+                if not target.plain:
+                    return None
+                return rule, dict(rule.defaults) if rule.defaults else {}
+        try:
+            found = look(index, path, method)
+        except AskWerkzeug:
+            return None
+        return None if found is None else converted(*found)
+
+    def _renew(self) -> Index:
+        """Make the index for the rules that the map has now."""
+        with self._lock:
+            mark = clean_mark(self._map)
+            try:
+                root = readable_root(self._map)
+            except AttributeError:  # another Werkzeug than the one this was written for
+                root = None
+            self._index = Index(mark, root)
+            return self._index
+
+
+# --- walking the tree
+
+
+def look(index: Index, path: str, method: str) -> tuple[Target, Texts] | None:
+    """Find the rule for a path with converters, and the texts that they capture.
+
+    Raises:
+        AskWerkzeug: see `search`.
+    """
+    head, _, tail = path.rpartition("/")
+    node = index.heads.get(head)
+    if node is not None and tail and tail not in node.static:
+        # Werkzeug goes down static segments first, so what is found behind them is what it finds
+        for edge in node.edges:
+            captured = edge.capture(tail)
+            if captured is not None and (found := arrive(edge.node, captured, method)) is not None:
+                return found
+    if index.root is None or path[:1] != "/" or path[:2] == "//":
+        return None
+    return search(index.root, path.split("/"), 1, (), method)
+
+
+def search(node: Node, parts: list[str], at: int, texts: Texts, method: str) -> tuple[Target, Texts] | None:
+    """Follow a path from its segment number `at`, in Werkzeug's order.
+
+    Returns:
+        the first rule that takes the method, with the texts captured on the way there; None if this state has none.
+
+    Raises:
+        AskWerkzeug: Werkzeug would stop here with a redirect.
+    """
+    last = len(parts)
+    while at < last and not node.edges and (at + 1 < last or parts[at]):
+        step = node.static.get(parts[at])
+        if step is None:
+            return None
+        node = step
+        at += 1
+    if at == last:
+        return arrive(node, texts, method)
+    part = parts[at]
+    if part in node.static:
+        found = search(node.static[part], parts, at + 1, texts, method)
+        if found is not None:
+            return found
+    for edge in node.edges:
+        found = cross(edge, parts, at, texts, method)
+        if found is not None:
+            return found
+    if not part and at + 1 == last:
+        for target in node.targets:
+            if not target.rule.strict_slashes and takes(target, method):
+                return target, texts
+    return None
+
+
+def cross(edge: Edge, parts: list[str], at: int, texts: Texts, method: str) -> tuple[Target, Texts] | None:
+    """Follow one edge, and what comes after it."""
+    if not edge.final:
+        captured = edge.capture(parts[at])
+        return None if captured is None else search(edge.node, parts, at + 1, texts + captured, method)
+    captured = edge.capture("/".join(parts[at:]))
+    if captured is None:
+        return None
+    rest: list[str] = []
+    if edge.suffixed:
+        *captured_list, slash = captured
+        captured = tuple(captured_list)
+        rest = [""] if slash == "/" else []
+    return search(edge.node, rest, 0, texts + captured, method)
+
+
+def arrive(node: Node, texts: Texts, method: str) -> tuple[Target, Texts] | None:
+    """The rule at the end of a path: one that ends here, or one that wants a slash more."""
+    for target in node.targets:
+        methods = target.rule.methods
+        if methods is None or method in methods:
+            if target.plain:
+                return target, texts
+            raise AskWerkzeug
+    slashed = node.static.get("")
+    for target in slashed.targets if slashed is not None else ():
+        if takes(target, method):
+            if target.rule.strict_slashes:
+                raise AskWerkzeug
+            return target, texts
+    return None
+
+
+def takes(target: Target, method: str) -> bool:
+    """Whether the rule answers the method.
+
+    Raises:
+        AskWerkzeug: it does, by a redirect.
+    """
+    methods = target.rule.methods
+    if methods is not None and method not in methods:
+        return False
+    if not target.plain:
+        raise AskWerkzeug
+    return True
+
+
+def converted(target: Target, texts: Texts) -> tuple[Rule, dict[str, Any]] | None:
+    """View arguments from captured texts; None if a converter refuses one."""
+    values: dict[str, Any] = {}
+    try:
+        for text, (name, cast) in zip(texts, target.casts):  # noqa: B905  a name used twice has one converter
+            values[name] = text if cast is None else cast(text)
+    except Exception:  # Werkzeug will meet it again, where its caller expects it
+        return None
+    rule = target.rule
+    if rule.defaults:
+        values.update(rule.defaults)
+    return rule, values
+
+
+# --- making the tree
+
+WHOLE_SEGMENT = {rf"(?P<__werkzeug_0>{regex})\Z" for regex in ("[^/]{1,}", "[^/]+")}
+DECIMAL_SEGMENT = r"(?P<__werkzeug_0>\d+)\Z"
+
+
+def clean_mark(url_map: Any) -> object:
+    """Have the map sort its rules, and leave a mark that goes away with the next rule added.
+
+    A mark left by another matcher of the same map is as good as a new one.
+    """
+    while not isinstance(url_map._remap, Unchanged):
+        before = count_rules(url_map)
+        url_map._remap = True
+        url_map.update()
+        mark = url_map._remap = Unchanged()
+        if count_rules(url_map) == before:
+            return mark
+        url_map._remap = True  # a rule came in between: its own sign was overwritten
+    mark_there: object = url_map._remap
+    return mark_there
+
+
+def count_rules(url_map: Any) -> int:
+    return sum(map(len, url_map._rules_by_endpoint.values()))
+
+
+def readable_root(url_map: Any) -> Node | None:
+    """Copy the state machine of a map.
+
+    Returns:
+        the state behind the default subdomain and the first slash; None if the map is not one we can answer for.
+    """
+    as_werkzeug = type(url_map._matcher) is StateMachineMatcher and all(
+        getattr(getattr(url_map, name), "__func__", None) is vars(Map)[name]
+        for name in ("bind", "bind_to_environ", "update")
+    )
+    top = url_map._matcher._root
+    domain = url_map.default_subdomain or ""
+    if not as_werkzeug or url_map.host_matching or top.dynamic or set(top.static) != {domain}:
+        return None
+    first = top.static[domain].static.get("")
+    if first is None or top.static[domain].dynamic:
+        return None
+    return copy_state(first, redirecting(url_map))
+
+
+def redirecting(url_map: Any) -> set[int]:
+    """The ids of the rules whose match may end in a redirect."""
+    found: set[int] = set()
+    for rules in url_map._rules_by_endpoint.values():
+        givers: list[Rule] = []
+        for rule in rules:
+            if rule.alias or rule.redirect_to is not None or any(g.provides_defaults_for(rule) for g in givers):
+                found.add(id(rule))
+            if rule.defaults:
+                givers.append(rule)
+    return found
+
+
+def copy_state(state: Any, redirects: set[int]) -> Node:
+    """Copy one of Werkzeug's states and all that follow it."""
+    node = Node()
+    node.targets = tuple(Target(rule, id(rule) not in redirects) for rule in state.rules if not rule.websocket)
+    node.static = {part: copy_state(after, redirects) for part, after in state.static.items()}
+    node.edges = tuple(
+        Edge(capture_of(part), part.final, part.suffixed, copy_state(after, redirects)) for part, after in state.dynamic
+    )
+    return node
+
+
+def static_paths(node: Node, path: str) -> Iterator[tuple[str, Node]]:
+    """Every state that is reached without converters, by its path."""
+    yield path, node
+    for part, after in node.static.items():
+        yield from static_paths(after, f"{path}/{part}")
+
+
+def capture_of(part: Any) -> Capture:
+    """What the pattern of a rule's part takes out of a text, without `re` where the pattern is a common one.
+
+    A final pattern sees slashes too: there `[^/]+` is not "anything".
+    """
+    if not part.final and part.content in WHOLE_SEGMENT:
+        return whole
+    if not part.final and part.content == DECIMAL_SEGMENT:
+        return decimal
+    try:
+        pattern = re.compile(part.content)
+        ours = sorted((int(name[11:]), at) for name, at in pattern.groupindex.items() if name[:11] == "__werkzeug_")
+    except (re.error, ValueError):
+        return refuse
+    numbers = [number for _, number in ours]
+    if part.suffixed:
+        numbers.append(pattern.groups)
+    return by_pattern(pattern, numbers)
+
+
+def by_pattern(pattern: re.Pattern[str], numbers: list[int]) -> Capture:
+    """A capture by the groups of a pattern that have these numbers."""
+    match = pattern.match
+    if numbers == list(range(1, pattern.groups + 1)):
+
+        def capture(text: str) -> Texts | None:
+            found = match(text)
+            return None if found is None else found.groups()
+
+    else:
+
+        def capture(text: str) -> Texts | None:
+            found = match(text)
+            return None if found is None else tuple(found[number] for number in numbers)
+
+    return capture
+
+
+def whole(text: str) -> Texts | None:
+    """`[^/]+` on a segment."""
+    return (text,) if text else None
+
+
+def decimal(text: str) -> Texts | None:
+    r"""`\d+` on a segment: digits of any script, as `re` has it."""
+    return (text,) if text.isdecimal() else None
+
+
+def refuse(text: str) -> Texts | None:
+    """For a pattern that does not compile: Werkzeug raises when it gets there."""
+    raise AskWerkzeug
+
+
+def cast_of(converter: BaseConverter) -> Cast | None:
+    """How a converter makes a value of a text; None if it leaves the text as it is."""
+    to_python = getattr(converter.to_python, "__func__", None)
+    if to_python is BaseConverter.to_python:
+        return None
+    if to_python is NumberConverter.to_python and type(converter) is IntegerConverter:
+        bounds = (converter.fixed_digits, converter.min, converter.max)
+        if bounds == (0, None, None) and converter.num_convert is int:
+            return int
+    return converter.to_python

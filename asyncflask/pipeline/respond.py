@@ -1,0 +1,173 @@
+"""From what a view returned to a finished response: conversion, after hooks, session.
+
+(Flask docs: About Responses.)
+"""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import sys
+import typing as t
+
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from ..globals import request
+from ..signals import request_finished
+from ..threads import InThread
+from ..wrappers import Response
+from .hooks import call, emit, is_async, plan_for
+
+if t.TYPE_CHECKING:
+    from ..app import App
+    from ..ctx import AppContext
+
+_KINDS = (
+    "The return type must be a string, dict, list, tuple with headers or status, Response instance, or WSGI callable,"
+)
+
+
+def make_response(app: App, value: t.Any) -> Response:
+    """Turn the return value of a view into a response of the app's class.
+
+    Args:
+        value: str, bytes, dict, list, an iterator or async iterable to stream, a response, a WSGI callable; or a tuple of
+            such a body with a status, with headers, or with both in this order.
+
+    Raises TypeError for anything else, None first of all.
+    """
+    status: t.Any = None
+    headers: t.Any = None
+    if isinstance(value, tuple):
+        value, status, headers = _unpack(value)
+    if value is None:
+        raise TypeError(
+            f"The view function for {request.endpoint!r} did not return a valid response. The function either"
+            " returned None or ended without a return statement."
+        )
+    kind = app.response_class
+    if isinstance(value, kind):
+        response = value
+    elif isinstance(value, (str, bytes, bytearray, cabc.Iterator)) or hasattr(value, "__aiter__"):
+        # The class sees status and headers itself, so that what it does with them takes place.
+        return kind(value, status=status, headers=headers)  # type: ignore[arg-type]
+    elif isinstance(value, (dict, list)):
+        response = t.cast(Response, app.json.response(value))
+    else:
+        response = _coerce(kind, value)
+    if status is not None:
+        if isinstance(status, (str, bytes, bytearray)):
+            response.status = status  # type: ignore[assignment]
+        else:
+            response.status_code = status
+    if headers:
+        response.headers.update(headers)
+    return response
+
+
+def _unpack(value: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
+    match value:
+        case (body, status, headers):
+            return body, status, headers
+        case (body, (Headers() | dict() | tuple() | list()) as headers):
+            return body, None, headers
+        case (body, status):
+            return body, status, None
+    raise TypeError(
+        "The view function did not return a valid response tuple. The tuple must have the form (body, status, headers),"
+        " (body, status), or (body, headers)."
+    )
+
+
+def _coerce(kind: type[Response], value: t.Any) -> Response:
+    was = type(value).__name__
+    if not isinstance(value, BaseResponse) and not callable(value):
+        raise TypeError(f"The view function did not return a valid response. {_KINDS} but it was a {was}.")
+    environ = request.environ
+    try:
+        if isinstance(value, HTTPException):  # without running it as the WSGI application that it also is
+            value = value.get_response(environ)
+        return t.cast(Response, kind.force_type(value, environ))
+    except TypeError as error:
+        raise TypeError(
+            f"{error}\nThe view function did not return a valid response. {_KINDS} but it was a {was}."
+        ).with_traceback(sys.exc_info()[2]) from None
+
+
+async def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) -> Response:
+    """Make the response and run the after hooks on it.
+
+    Args:
+        from_error_handler: the value answers an error already, so that a further one is logged instead of raised.
+    """
+    app = ctx.app
+    if ctx.lane.hops and _runs_wsgi(value):
+        response = await InThread(app.make_response, (value,))
+    else:
+        response = app.make_response(value)
+    try:
+        response = await app.stages.process(ctx, response)
+        if request_finished.receivers:
+            await emit(ctx, request_finished, response=response)
+    except Exception:
+        if not from_error_handler:
+            raise
+        app.logger.exception("Request finalizing failed with an error while handling an error")
+    return t.cast(Response, response)
+
+
+def _runs_wsgi(value: t.Any) -> bool:
+    body = value[0] if isinstance(value, tuple) and value else value
+    return callable(body) and not isinstance(body, (BaseResponse, HTTPException))
+
+
+async def process(ctx: AppContext, response: Response) -> Response:
+    """Run the functions for after this request, then the after hooks, innermost first, then save the session."""
+    app, lane = ctx.app, ctx.lane
+    if "_after_request_functions" in vars(ctx):
+        for function in ctx._after_request_functions:
+            response = await call(lane, function, is_async(function), response)
+    plan = ctx.plan
+    if plan.number != app.tables.number:  # a hook was added while the request ran
+        plan = ctx.plan = plan_for(app, ctx.request.url_rule)
+    for function, asynchronous in plan.after:
+        response = await call(lane, function, asynchronous, response)
+    if ctx.session_opened or session_may_need_saving(ctx):
+        await save_session(ctx, response)
+    return response
+
+
+# -- the session -------------------------------------------------------------------------------------------------------
+
+
+async def open_session(ctx: AppContext) -> None:
+    """Open the session now, unless its interface can wait for the first touch."""
+    app = ctx.app
+    interface = app.session_interface
+    if app.session_opens_lazily or ctx.session_opened:
+        return
+    opened = await call(ctx.lane, interface.open_session, is_async(interface.open_session), app, ctx.request)
+    ctx._session = opened if opened is not None else interface.make_null_session(app)
+
+
+def session_may_need_saving(ctx: AppContext) -> bool:
+    """Return whether a session nobody touched must be looked at all the same: a permanent one is sent anew each time."""
+    app = ctx.app
+    if not app.session_opens_lazily:
+        return True
+    if not ctx.has_cookies or not app.config["SESSION_REFRESH_EACH_REQUEST"]:
+        return False
+    return app.session_interface.get_cookie_name(app) in ctx.request.cookies
+
+
+async def save_session(ctx: AppContext, response: Response) -> None:
+    """Let the session interface store the session, unless it is a null one."""
+    interface, session = ctx.app.session_interface, ctx._session
+    if interface.is_null_session(session):
+        return
+    if ctx.app.session_opens_lazily:  # the signed cookie: nothing in it can block
+        interface.save_session(ctx.app, session, response)
+    else:
+        save = interface.save_session
+        await call(ctx.lane, save, is_async(save), ctx.app, session, response)

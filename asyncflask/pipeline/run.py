@@ -1,0 +1,197 @@
+"""One exchange from its first hook to its last teardown: the order of events, in one place.
+
+    begin               bind the context, find the rule
+    exchange            open session -> full_dispatch -> (unhandled error) -> check the header -> teardown
+    full_dispatch       request_started -> preprocess -> dispatch -> (error handlers) -> finalize
+
+Each stage that Flask exposes as a method of the app is looked up in ``app.stages``: the function from here, or a call of
+the app's own method where a subclass or an extension has replaced it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from ..ctx import INLINE, LOOP, WORKER, Lane, raise_collected
+from ..signals import appcontext_pushed, appcontext_tearing_down, request_started, request_tearing_down
+from ..threads import InThread, OnLoop
+from . import respond
+from .hooks import Plan, emit, plan_for, run_all
+
+if t.TYPE_CHECKING:
+    from ..app import App
+    from ..ctx import AppContext
+    from ..wrappers import Request, Response
+
+Answer = tuple["Response", int, list[tuple[bytes, bytes]]]
+"""A response, its status code and its header as ASGI sends it."""
+
+
+def begin(ctx: AppContext, *, in_thread: bool = False) -> None:
+    """Bind the context and find the rule, the plan and the lane of the request.
+
+    Runs in the exchange's own ``contextvars`` context. With `in_thread` the whole request stays in the calling thread,
+    which runs no loop.
+    """
+    ctx.bind()
+    app, request = ctx.app, ctx.request
+    if app.config["TRUSTED_HOSTS"] is not None:
+        ctx.url_adapter  # noqa: B018  refuses the host before anything else runs
+    if request.routing_exception is None:
+        found = app.match(request)
+        if found is not None:
+            request.url_rule, request.view_args = found
+        elif ctx.url_adapter is not None:
+            ctx.match_request()
+    ctx.plan = plan_for(app, request.url_rule)
+    ctx.lane = WORKER if in_thread else lane_for(app, ctx.plan)
+
+
+def lane_for(app: App, plan: Plan) -> Lane:
+    """Return where a request with this plan runs.
+
+    Stages that were replaced by sync methods need a thread whatever the view is: from there they can wait for the loop.
+    """
+    sync_stages = app.stages.sync_overrides
+    if plan.view_is_async and not sync_stages:
+        return LOOP if app.config["THREADED"] else INLINE
+    threaded = app.config["THREADED"] if plan.threaded is None else plan.threaded
+    if threaded or (plan.view_is_async and sync_stages):
+        return WORKER
+    return INLINE
+
+
+async def exchange(ctx: AppContext) -> Answer:
+    """Run the whole request; return its response with its status and header, checked, and its body not yet sent."""
+    app = ctx.app
+    error: BaseException | None = None
+    try:
+        try:
+            if not app.session_opens_lazily:
+                await respond.open_session(ctx)
+            if appcontext_pushed.receivers:
+                await emit(ctx, appcontext_pushed)
+            response = await app.stages.full_dispatch(ctx)
+            return response, *response.asgi_start(ctx.request.method, ctx.request)
+        except Exception as caught:
+            error = caught
+            return checked(ctx, await app.stages.exception(ctx, caught))
+    except BaseException as caught:
+        error = caught
+        raise
+    finally:
+        if ctx.preserve is not None:
+            ctx.preserve(ctx)
+        if error is not None and app.should_ignore_error(error):
+            error = None
+        await ctx.pop_async(error)
+
+
+def checked(ctx: AppContext, response: Response) -> Answer:
+    """Return the response to an error with its header; a plain one if the hooks have given this one a bad header too."""
+    request = ctx.request
+    try:
+        return response, *response.asgi_start(request.method, request)
+    except ValueError as error:
+        ctx.app.logger.error("The response to an error cannot be sent: %s", error)
+        plain = ctx.app.response_class.force_type(InternalServerError().get_response())
+        return plain, *plain.asgi_start(request.method)
+
+
+async def full_dispatch(ctx: AppContext) -> Response:
+    """Run hooks and view, answer their errors, and finish the response."""
+    app = ctx.app
+    app._got_first_request = True
+    stages = app.stages
+    try:
+        if request_started.receivers:
+            await emit(ctx, request_started)
+        if ctx.has_big_form:
+            await InThread(parse_form, (ctx.request,))
+        value = await stages.preprocess(ctx) if ctx.plan.has_before or stages.preprocesses else None
+        if value is None:
+            if ctx.read_on is not None:
+                await read_on(ctx)
+            value = await stages.dispatch(ctx)
+    except Exception as error:
+        value = await stages.user_exception(ctx, error)
+    return t.cast("Response", await stages.finalize(ctx, value))
+
+
+def parse_form(request: Request) -> None:
+    """Parse a form ahead of its first use. What is wrong with it is for the view to find, when it reads the form."""
+    try:
+        request.form  # noqa: B018
+    except HTTPException:
+        pass
+
+
+async def read_on(ctx: AppContext) -> None:
+    """Read the rest of a body that was over the limit, where a hook has raised ``request.max_content_length``."""
+    body, read = ctx.request.asgi_body, ctx.read_on
+    if read is not None and body is not None and body.raise_limit(ctx.request.max_content_length):
+        await (read() if ctx.lane.on_loop else OnLoop(read()))
+
+
+async def dispatch(ctx: AppContext) -> t.Any:
+    """Call the view, or raise the routing error, or answer OPTIONS where the rule leaves that to us."""
+    app, request = ctx.app, ctx.request
+    if request.routing_exception is not None:
+        app.raise_routing_exception(request)
+    rule = request.url_rule
+    assert rule is not None
+    if request.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
+        return app.make_default_options_response()
+    plan = ctx.plan
+    if plan.number != app.tables.number or plan.endpoint != rule.endpoint:
+        plan = ctx.plan = plan_for(app, rule)
+    view, arguments = plan.view, request.view_args or {}
+    if view is None:
+        view = app.view_functions[rule.endpoint]  # the KeyError names the endpoint
+    if plan.view_is_async:
+        return await view(**arguments) if ctx.lane.on_loop else await OnLoop(view(**arguments))
+    value = view(**arguments)
+    if hasattr(value, "__await__"):  # a sync decorator around an async view
+        value = await value if ctx.lane.on_loop else await OnLoop(value)
+    return value
+
+
+async def teardown_request(ctx: AppContext, error: BaseException | None) -> None:
+    """Run the teardown functions of the request, all of them, then raise what they raised."""
+    app, errors = ctx.app, list[BaseException]()
+    plan = plan_for(app, ctx.request.url_rule)
+    if plan.teardown:
+        await run_all(ctx, plan.teardown, errors, error)
+    if request_tearing_down.receivers:
+        await emit(ctx, request_tearing_down, exc=error)
+    raise_collected(errors)
+
+
+async def teardown_app(ctx: AppContext, error: BaseException | None) -> None:
+    """Run the teardown functions of the application context, as `teardown_request`."""
+    app, errors = ctx.app, list[BaseException]()
+    steps = plan_for(app, None).app_teardown
+    if steps:
+        await run_all(ctx, steps, errors, error)
+    if appcontext_tearing_down.receivers:
+        await emit(ctx, appcontext_tearing_down, exc=error)
+    raise_collected(errors)
+
+
+async def teardown(ctx: AppContext, error: BaseException | None) -> None:
+    """Run every teardown of a context: its request's, then the application's unless another context owns that."""
+    stages, errors = ctx.app.stages, list[BaseException]()
+    if "request" in vars(ctx):
+        try:
+            await stages.teardown_request(ctx, error)
+        except Exception as raised:
+            errors.append(raised)
+        ctx.close_request()
+    if ctx.app_owner is ctx:
+        try:
+            await stages.teardown_app(ctx, error)
+        except Exception as raised:
+            errors.append(raised)
+    raise_collected(errors)

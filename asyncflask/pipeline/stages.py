@@ -1,0 +1,77 @@
+"""Which function runs for each stage that Flask exposes as a method: ours, or a replacement of that method.
+
+Worked out when the app's class or instance is looked at, not per request. ``SEAMS`` maps Flask's name to ours.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import fail, hooks, respond, run
+from .hooks import call, is_async
+
+if t.TYPE_CHECKING:
+    from ..app import App
+    from ..ctx import AppContext
+
+Stage = t.Callable[..., t.Awaitable[t.Any]]
+
+SEAMS: dict[str, tuple[str, Stage]] = {
+    "full_dispatch_request": ("full_dispatch", run.full_dispatch),
+    "preprocess_request": ("preprocess", hooks.preprocess),
+    "dispatch_request": ("dispatch", run.dispatch),
+    "finalize_request": ("finalize", respond.finalize),
+    "process_response": ("process", respond.process),
+    "handle_user_exception": ("user_exception", fail.user_exception),
+    "handle_http_exception": ("http_exception", fail.http_exception),
+    "handle_exception": ("exception", fail.unhandled),
+    "do_teardown_request": ("teardown_request", run.teardown_request),
+    "do_teardown_appcontext": ("teardown_app", run.teardown_app),
+}
+
+#: not stages, but a replacement of one changes what may be decided ahead
+OTHERS = ("ensure_sync", "create_url_adapter", "wsgi_app")
+
+
+class Stages:
+    """The stages of one app, each ``async (ctx, *arguments)``.
+
+    Args:
+        app: the app whose methods are looked at.
+        base: the class whose methods count as ours.
+    """
+
+    full_dispatch: Stage
+    preprocess: Stage
+    dispatch: Stage
+    finalize: Stage
+    process: Stage
+    user_exception: Stage
+    http_exception: Stage
+    exception: Stage
+    teardown_request: Stage
+    teardown_app: Stage
+
+    def __init__(self, app: App, base: type[App]) -> None:
+        self.replaced = frozenset(name for name in (*SEAMS, *OTHERS) if _is_replaced(app, base, name))
+        #: whether a sync method replaces a stage, so that requests need a thread to run it in
+        self.sync_overrides = False
+        for name, (stage, ours) in SEAMS.items():
+            if name in self.replaced:
+                self.sync_overrides |= not is_async(getattr(app, name))
+                ours = _through_method(name)
+            setattr(self, stage, ours)
+        self.preprocesses = "preprocess_request" in self.replaced
+        self.url_adapter_is_ours = "create_url_adapter" not in self.replaced
+
+
+def _is_replaced(app: App, base: type[App], name: str) -> bool:
+    return name in vars(app) or getattr(type(app), name) is not getattr(base, name)
+
+
+def _through_method(name: str) -> Stage:
+    async def stage(ctx: AppContext, *arguments: t.Any) -> t.Any:
+        method = getattr(ctx.app, name)
+        return await call(ctx.lane, method, is_async(method), *arguments)
+
+    return stage
