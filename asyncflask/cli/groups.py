@@ -1,0 +1,131 @@
+"""Commands that run inside an application context, and ``async def`` commands; what applications and blueprints need.
+
+One run of a script has one event loop, made when something first needs it: ``async def`` commands run on it, and so do
+``async def`` teardown functions afterwards, so that what a command opened can still be closed where it lives.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from contextlib import contextmanager
+from functools import update_wrapper
+from inspect import iscoroutinefunction
+
+import click
+
+from ..globals import current_app
+from ..threads import CallerBridge
+from ..threads.local import this_thread
+from .locate import ScriptInfo
+
+if t.TYPE_CHECKING:
+    from ..app import App
+
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+
+_LOOP = "asyncflask.cli.loop"  # key in the `meta` that all click contexts of a run share
+
+pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
+
+
+@contextmanager
+def _calls_for(bridge: CallerBridge | None) -> t.Iterator[None]:
+    """Make `bridge` what sync code of this thread reaches its loop by."""
+    cell = this_thread()
+    before, cell.bridge = cell.bridge, bridge
+    try:
+        yield
+    finally:
+        cell.bridge = before
+
+
+@contextmanager
+def _own_loop(meta: dict[str, t.Any]) -> t.Iterator[CallerBridge]:
+    bridge = meta[_LOOP] = CallerBridge()
+    try:
+        with _calls_for(bridge):
+            yield bridge
+    finally:
+        del meta[_LOOP]
+        bridge.close()
+
+
+def _loop_of(ctx: click.Context) -> CallerBridge:
+    """Return the loop of this run; the first click context that wants it also closes it."""
+    bridge: CallerBridge | None = ctx.meta.get(_LOOP)
+    return ctx.with_resource(_own_loop(ctx.meta)) if bridge is None else bridge
+
+
+def enter_app_context(ctx: click.Context, app: App) -> None:
+    """Push a context of `app` that is popped when `ctx` is closed."""
+    _loop_of(ctx)  # first, so that it is closed last
+    ctx.with_resource(app.app_context())
+
+
+def _runs(f: F) -> F:
+    """Return `f`, or for a coroutine function a sync one that runs it on the loop of this run.
+
+    Called from another ``async def`` command, as by ``click.Context.invoke``, that returns something to await.
+    """
+    if not iscoroutinefunction(f):
+        return f
+
+    def run(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        bridge = _loop_of(click.get_current_context())
+        if bridge.loop.is_running():
+            return f(*args, **kwargs)
+        with _calls_for(None):  # code on a loop awaits
+            return bridge.serve(f(*args, **kwargs))
+
+    return t.cast(F, update_wrapper(run, f))
+
+
+def with_appcontext(f: F) -> F:
+    """Run a click callback, ``def`` or ``async def``, inside a context of the script's application.
+
+    Commands of ``app.cli`` and ``blueprint.cli`` have it without this decorator. Loading the application raises
+    NoAppException if it is not found. (Flask docs: Command Line Interface, Application Context.)
+    """
+    callback = _runs(f)
+
+    @click.pass_context
+    def in_context(ctx: click.Context, /, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        if not current_app:
+            enter_app_context(ctx, ctx.ensure_object(ScriptInfo).load_app())
+        return ctx.invoke(callback, *args, **kwargs)
+
+    return t.cast(F, update_wrapper(in_context, f))
+
+
+class AppGroup(click.Group):
+    """A click group whose commands run in an application context and may be ``async def``.
+
+    Takes what `click.Group` takes. (Flask docs: Command Line Interface, Custom Commands.)
+    """
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.callback is not None:
+            self.callback = _runs(self.callback)
+
+    def command(  # type: ignore[override]
+        self, *args: t.Any, **kwargs: t.Any
+    ) -> t.Callable[[t.Callable[..., t.Any]], click.Command]:
+        """Decorate a function to be a command, as `click.Group.command`.
+
+        With ``with_appcontext=False`` no application is loaded for it.
+        """
+        wrap = with_appcontext if kwargs.pop("with_appcontext", True) else _runs
+        make = super().command
+
+        def decorator(f: t.Callable[..., t.Any]) -> click.Command:
+            return t.cast(click.Command, make(*args, **kwargs)(wrap(f)))
+
+        return decorator
+
+    def group(  # type: ignore[override]
+        self, *args: t.Any, **kwargs: t.Any
+    ) -> t.Callable[[t.Callable[..., t.Any]], click.Group]:
+        """Decorate a function to be a group inside this one, as `click.Group.group`; it is an `AppGroup` by default."""
+        kwargs = {"cls": AppGroup, **kwargs}
+        return super().group(*args, **kwargs)  # type: ignore[no-any-return]
