@@ -1,0 +1,85 @@
+"""asyncflask in Flask's place: one call, and code that imports ``flask`` runs on it unchanged."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import typing as t
+from pathlib import Path
+
+if t.TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from importlib.metadata import Distribution, DistributionFinder
+    from os import PathLike
+    from types import ModuleType
+
+OURS = __package__
+THEIRS = "flask"
+
+FLASK_VERSION = "3.1.3"
+"""The version of Flask whose API this is; what ``importlib.metadata.version("flask")`` answers."""
+
+
+def install_as_flask() -> None:
+    """Make ``import flask`` give asyncflask, and ``flask.X`` the very module ``asyncflask.X``.
+
+    Call it before anything imports Flask; calling it again does no harm. ``importlib.metadata`` then knows a
+    distribution "flask" of version 3.1.3, unless Flask is installed too.
+
+    Raises RuntimeError if Flask itself has been imported already.
+    """
+    ours = importlib.import_module(OURS)
+    _refuse_real_flask(ours)
+    # All of them, now: one that were imported later by its name in flask would become a second copy.
+    for found in pkgutil.walk_packages(ours.__path__, f"{OURS}."):
+        if found.name.rpartition(".")[2] != "__main__":
+            importlib.import_module(found.name)
+    for name, module in list(sys.modules.items()):
+        if name == OURS or name.startswith(f"{OURS}."):
+            sys.modules[THEIRS + name.removeprefix(OURS)] = module
+    if not any(isinstance(finder, FlaskMetadata) for finder in sys.meta_path):
+        sys.meta_path.append(FlaskMetadata())  # last, so that an installed Flask answers for itself
+
+
+def _refuse_real_flask(ours: ModuleType) -> None:
+    for name, module in list(sys.modules.items()):
+        if name == THEIRS or name.startswith(f"{THEIRS}."):
+            counterpart = ours if name == THEIRS else sys.modules.get(OURS + name.removeprefix(THEIRS))
+            if module is not None and module is not counterpart:
+                raise RuntimeError(
+                    f"{name!r} has been imported already, from {getattr(module, '__file__', None)}."
+                    " Call asyncflask.install_as_flask() before anything imports flask."
+                )
+
+
+class FlaskMetadata:
+    """A finder of ``sys.meta_path`` for the metadata of a distribution "flask"; it finds no modules."""
+
+    def find_spec(self, *args: t.Any, **kwargs: t.Any) -> ModuleSpec | None:
+        """Return None: the modules are in ``sys.modules``."""
+        return None
+
+    def find_distributions(self, context: DistributionFinder.Context | None = None) -> t.Iterator[Distribution]:
+        """Yield the distribution if it is asked for by its name."""
+        if context is not None and (context.name or "").lower() == THEIRS:
+            yield _distribution()
+
+
+def _distribution() -> Distribution:
+    from importlib.metadata import Distribution  # slow to import, and seldom needed
+
+    class FlaskDistribution(Distribution):
+        """A name and a version."""
+
+        def read_text(self, filename: str) -> str | None:
+            """Return the text of a metadata file, None for one that is not there."""
+            if filename == "METADATA":
+                return f"Metadata-Version: 2.1\nName: Flask\nVersion: {FLASK_VERSION}\n"
+            return None
+
+        def locate_file(self, path: str | PathLike[str]) -> t.Any:
+            """Return where `path`, relative to the folder of packages, lies."""
+            return Path(__file__).parent.parent / path
+
+    return FlaskDistribution()

@@ -1,0 +1,205 @@
+"""One HTTP exchange with an ASGI application in memory, held to the order of messages that servers insist on.
+
+(ASGI specification, HTTP & WebSocket message format.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+from contextvars import Context
+from dataclasses import dataclass
+from urllib.parse import quote
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from ..ctx import AppContext
+    from ..threads import Bridge
+
+Message = dict[str, t.Any]
+ASGIApplication = t.Callable[..., t.Awaitable[None]]
+
+CHUNK = 64 * 1024
+"""Most bytes of a request body in one message, about what servers deliver."""
+
+
+class ProtocolError(RuntimeError):
+    """The application sent something that an ASGI server would refuse."""
+
+
+class BodyCut(Exception):
+    """Raised by a request body: the client leaves here, in the middle."""
+
+
+@dataclass
+class ClientLink:
+    """What the sync test client tells the server side, as ``scope["asyncflask.client"]``.
+
+    Attributes:
+        bridge: where sync code of the request runs: in the client's own thread.
+        environ: the environ that the client began from.
+        preserve: called with the context that the client wants to see after the request, or None.
+        context: left here by the server side: the ``contextvars`` context that the request ran in.
+    """
+
+    bridge: Bridge
+    environ: WSGIEnvironment
+    preserve: t.Callable[[AppContext], t.Any] | None = None
+    context: Context | None = None
+
+
+class Exchange:
+    """Runs an application for one HTTP scope and collects the answer.
+
+    Args:
+        scope: an ASGI http scope.
+        body: the pieces of the request body, taken as the application asks for them. It may raise BodyCut.
+
+    Attributes:
+        status: the status code, 0 until there is one.
+        headers: its (name, value) pairs.
+        pieces: the body's, empty ones left out.
+        complete: the answer has ended.
+    """
+
+    def __init__(self, scope: Message, body: t.Iterable[bytes] = ()) -> None:
+        self.scope = scope
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.pieces: list[bytes] = []
+        self.complete = False
+        self._body = iter(body)
+        self._sent_last = self._left = False
+        self._over = asyncio.Event()
+
+    async def run(self, app: ASGIApplication) -> None:
+        """Run `app` to its end.
+
+        Raises:
+            ProtocolError: it returned without a complete answer, or broke the order of messages.
+            BaseException: what it raises itself.
+        """
+        await app(self.scope, self.receive, self.send)
+        if not self.status:
+            raise ProtocolError("The application returned without an answer.")
+        if not self.complete:
+            raise ProtocolError("The application returned in the middle of its answer.")
+
+    async def receive(self) -> Message:
+        """ASGI's receive: the body piece by piece; then it waits for the end of the answer, and the client leaves."""
+        if not self._left and not self._sent_last:
+            try:
+                piece = next(self._body, b"")
+            except BodyCut:
+                self._left = True
+            else:
+                self._sent_last = not piece
+                return {"type": "http.request", "body": piece, "more_body": bool(piece)}
+        if not self._left:
+            await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """ASGI's send. Raises ProtocolError for what does not come in its order or is no valid message."""
+        match message["type"]:
+            case "http.response.start":
+                self._start(message)
+            case "http.response.body":
+                self._add(message)
+            case unknown:
+                raise ProtocolError(f"{unknown!r} is not a message of an HTTP response.")
+
+    def _start(self, message: Message) -> None:
+        if self.status:
+            raise ProtocolError("The answer was started twice.")
+        status, headers = message["status"], list(message.get("headers", ()))
+        if not isinstance(status, int) or not 200 <= status <= 999:
+            raise ProtocolError(f"{status!r} is not the status of an answer.")
+        for name, value in headers:
+            if not isinstance(name, bytes) or not isinstance(value, bytes) or name != name.lower():
+                raise ProtocolError(f"Header names must be lower-case bytes and values bytes, not {(name, value)!r}.")
+        self.status, self.headers = status, headers
+
+    def _add(self, message: Message) -> None:
+        piece = message.get("body", b"")
+        if not self.status:
+            raise ProtocolError("A body was sent before the start of the answer.")
+        if self.complete:
+            raise ProtocolError("A body was sent after the end of the answer.")
+        if not isinstance(piece, bytes):
+            raise ProtocolError(f"A body must be bytes, not {type(piece).__name__}.")
+        if piece:
+            if self.scope["method"] == "HEAD" or self.status in (204, 304):
+                raise ProtocolError(
+                    f"The answer to {self.scope['method']} with status {self.status} must have no body."
+                )
+            self.pieces.append(piece)
+        if not message.get("more_body", False):
+            self.complete = True
+            self._over.set()
+
+
+def scope_from_environ(environ: WSGIEnvironment) -> Message:
+    """Return the ASGI scope that a server would have made of the request that `environ` describes."""
+    raw_root, raw_path = _wire(environ.get("SCRIPT_NAME", "").rstrip("/")), _wire(environ.get("PATH_INFO", ""))
+    root, path = raw_root.decode(errors="replace"), raw_path.decode(errors="replace")
+    scheme = environ.get("wsgi.url_scheme", "http")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/"),
+        "method": environ["REQUEST_METHOD"],
+        "scheme": scheme,
+        "root_path": root,
+        "path": root + path,
+        "raw_path": quote(raw_root + raw_path, safe="/:@!$&'()*+,;=~").encode(),
+        "query_string": _wire(environ.get("QUERY_STRING", "")),
+        "headers": _headers(environ),
+        "client": _address(environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT"), 0),
+        "server": _address(environ.get("SERVER_NAME"), environ.get("SERVER_PORT"), 443 if scheme == "https" else 80),
+    }
+
+
+def _wire(text: str) -> bytes:
+    """Return the bytes behind a native string of PEP 3333; text that is none is spelled in UTF-8."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def _headers(environ: WSGIEnvironment) -> list[tuple[bytes, bytes]]:
+    found = {key[5:]: value for key, value in environ.items() if key.startswith("HTTP_")}
+    if "HOST" not in found and "SERVER_NAME" in environ:
+        found["HOST"] = f"{environ['SERVER_NAME']}:{environ.get('SERVER_PORT', 80)}"
+    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(key):
+            found[key] = environ[key]
+    return [(key.lower().replace("_", "-").encode(), _wire(str(value))) for key, value in found.items()]
+
+
+def _address(host: str | None, port: t.Any, default: int) -> tuple[str, int] | None:
+    if not host:
+        return None
+    return host, int(port) if str(port or "").isdecimal() else default
+
+
+def request_body(environ: WSGIEnvironment) -> t.Iterator[bytes]:
+    """Yield the body that an environ's ``wsgi.input`` holds, in pieces, read as they are asked for.
+
+    It ends where ``CONTENT_LENGTH`` says; without that at once, unless the environ says that the input ends by itself.
+    Raises BodyCut if the input ends before that length.
+    """
+    source: t.Any = environ.get("wsgi.input")
+    length = str(environ.get("CONTENT_LENGTH") or "")
+    if "HTTP_TRANSFER_ENCODING" in environ or (not length and environ.get("wsgi.input_terminated")):
+        yield from iter(lambda: source.read(CHUNK), b"")
+        return
+    left = int(length) if length.isdecimal() else 0
+    while left:
+        piece: bytes = source.read(min(CHUNK, left)) if source is not None else b""
+        if not piece:
+            raise BodyCut
+        left -= len(piece)
+        yield piece

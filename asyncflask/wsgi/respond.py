@@ -1,0 +1,112 @@
+"""Our own response, given to a WSGI server that iterates it in its own thread and time."""
+
+from __future__ import annotations
+
+import typing as t
+from contextvars import Context
+
+from ..threads import Bridge
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from ..wrappers import Response
+
+
+def respond(
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    response: Response,
+    context: Context,
+    bridge: Bridge,
+) -> t.Iterable[bytes]:
+    """Give a finished response to a WSGI server.
+
+    Args:
+        environ: the environ of the request.
+        start_response: the server's.
+        response: called as a WSGI application, unless its body is an async iterable.
+        context: the Context of the exchange: every step of the body and its close run in there.
+        bridge: where async iterables are awaited.
+
+    Returns:
+        the body, to be iterated and closed by the server in whatever thread it likes.
+    """
+    if getattr(response, "is_async_iterable", False):
+        headers = context.run(response.get_wsgi_headers, environ)
+        start_response(response.status, headers.to_wsgi_list())
+        bodiless = (
+            environ["REQUEST_METHOD"] == "HEAD" or response.status_code in (204, 304) or response.status_code < 200
+        )
+        return _AwaitedBody(response, context, bridge, empty=bodiless)
+    return _BodyInContext(context.run(response, environ, start_response), context)
+
+
+class _BodyInContext:
+    """An iterable that takes each of its steps in a given Context, and closes there, once."""
+
+    def __init__(self, body: t.Iterable[bytes], context: Context) -> None:
+        self._body: t.Any = body
+        self._context = context
+        self._steps: t.Iterator[bytes] | None = None
+
+    def __iter__(self) -> t.Self:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._steps is None:
+            self._steps = t.cast("t.Iterator[bytes]", self._context.run(iter, self._body))
+        return self._context.run(self._steps.__next__)
+
+    def close(self) -> None:
+        body, self._body, self._steps = self._body, (), None
+        close = getattr(body, "close", None)
+        if close is not None:
+            self._context.run(close)
+
+
+class _AwaitedBody:
+    """An async body as a WSGI server wants it: each step waits for the loop."""
+
+    def __init__(self, response: Response, context: Context, bridge: Bridge, *, empty: bool) -> None:
+        self._response: Response | None = response
+        self._source: t.Any = response.response
+        self._bridge = bridge
+        self._context = context
+        self._empty = empty
+        self._steps: t.Any = None
+
+    def __iter__(self) -> t.Self:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._empty:
+            raise StopIteration
+        piece: bytes | None = self._bridge.run(self._step(), self._context)
+        if piece is None:
+            self._empty = True
+            raise StopIteration
+        return piece
+
+    async def _step(self) -> bytes | None:
+        if self._steps is None:
+            self._steps = aiter(self._source)
+        async for piece in self._steps:
+            return piece.encode() if isinstance(piece, str) else t.cast(bytes, piece)
+        return None
+
+    def close(self) -> None:
+        """End the iterator, and run what was registered to be called on close."""
+        response, self._response, self._empty = self._response, None, True
+        if response is None:
+            return
+        try:
+            self._bridge.run(self._end(), self._context)
+        finally:
+            self._context.run(response.close)
+
+    async def _end(self) -> None:
+        for iterable in (self._steps, self._source):
+            aclose = getattr(iterable, "aclose", None)
+            if aclose is not None:
+                await aclose()
