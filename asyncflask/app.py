@@ -1,27 +1,28 @@
 """The application: it wires registry, contexts, pipeline and servers' interfaces together.
 
-Follow a request from here: `App.asgi` -> `asgi.http.serve_http` -> `App.open_exchange` -> `pipeline.run.exchange`, which
-comes back to the stages that Flask exposes as methods of the app. Each of those methods is a sync front of the stage's
-one implementation in `pipeline`; where a subclass or an extension replaces the method, the pipeline calls that instead.
+Follow a request from here: `App.asgi`, `asgi.http.serve_http`, `App.open_exchange`, `pipeline.run.exchange`. The stages
+that Flask exposes as methods of the app are sync fronts of what stands in `pipeline`, once; where a subclass or an
+extension replaces such a method, the pipeline calls the replacement.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import sys
 import typing as t
 import weakref
+from contextlib import closing
 from contextvars import copy_context
 from datetime import timedelta
+from functools import update_wrapper
 from inspect import iscoroutinefunction
 from urllib.parse import quote
 
 import click
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import BuildError, RequestRedirect, RoutingException
+from werkzeug.routing import BuildError, RequestRedirect
 
 from . import typing as ft
 from .asgi.http import serve_http
@@ -34,14 +35,15 @@ from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
 from .lazy import lazy
 from .pipeline import fail, hooks, respond, run
 from .pipeline.bind import bind
-from .pipeline.match import Matcher
 from .pipeline.stages import OTHERS, SEAMS, Stages
 from .resources import Resources
 from .sansio.app import App as SansioApp
+from .sansio.scaffold import Folder
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .threads import Bridge, PoolBridge, WorkerPool, background, current_bridge, drive, run_async
 from .wrappers import Request, Response
-from .wsgi import WSGIAdapter, respond as respond_wsgi
+from .wsgi import WSGIAdapter
+from .wsgi import respond as respond_wsgi
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -123,31 +125,18 @@ class App(Resources, SansioApp):
 
     _bridge: PoolBridge | None = None
 
+    # fmt: off
     def __init__(
-        self,
-        import_name: str,
-        static_url_path: str | None = None,
-        static_folder: str | os.PathLike[str] | None = "static",
-        static_host: str | None = None,
-        host_matching: bool = False,
-        subdomain_matching: bool = False,
-        template_folder: str | os.PathLike[str] | None = "templates",
-        instance_path: str | None = None,
-        instance_relative_config: bool = False,
-        root_path: str | None = None,
+        self, import_name: str, static_url_path: str | None = None, static_folder: Folder = "static",
+        static_host: str | None = None, host_matching: bool = False, subdomain_matching: bool = False,
+        template_folder: Folder = "templates", instance_path: str | None = None,
+        instance_relative_config: bool = False, root_path: str | None = None,
     ) -> None:
         super().__init__(
-            import_name,
-            static_url_path=static_url_path,
-            static_folder=static_folder,
-            static_host=static_host,
-            host_matching=host_matching,
-            subdomain_matching=subdomain_matching,
-            template_folder=template_folder,
-            instance_path=instance_path,
-            instance_relative_config=instance_relative_config,
-            root_path=root_path,
+            import_name, static_url_path, static_folder, static_host, host_matching, subdomain_matching,
+            template_folder, instance_path, instance_relative_config, root_path,
         )
+        # fmt: on
         from .cli import AppGroup
 
         #: the commands of the app; ``asyncflask`` finds them there
@@ -170,7 +159,7 @@ class App(Resources, SansioApp):
 
     def __setattr__(self, name: str, value: t.Any) -> None:
         super().__setattr__(name, value)
-        if name in SEAMS or name in OTHERS:  # an extension replaces a stage on the instance
+        if name in SEAMS or name in OTHERS:  # what `stages` was made from
             self.__dict__.pop("stages", None)
             self.tables.bump()
 
@@ -180,17 +169,6 @@ class App(Resources, SansioApp):
     def stages(self) -> Stages:
         """What runs for each stage: ours, or the method that replaced it."""
         return Stages(self, App)
-
-    @lazy
-    def matcher(self) -> Matcher:
-        """The quick part of routing."""
-        return Matcher(self.url_map)
-
-    def match(self, request: Request) -> tuple[Rule, dict[str, t.Any]] | None:
-        """Return rule and view arguments where they are plain to see; None means to ask the URL adapter."""
-        if self.subdomain_matching or not self.stages.url_adapter_is_ours:
-            return None
-        return self.matcher.match(request.method, request.path)
 
     def plan_for(self, rule: Rule | None) -> hooks.Plan:
         """Return what runs for requests of `rule`."""
@@ -212,7 +190,7 @@ class App(Resources, SansioApp):
         link = scope.get("asyncflask.client")
         if link is not None:
             ctx.preserve = link.preserve
-        run.begin(ctx)
+        run.begin(ctx, request.method, path)
         return ctx
 
     def exchange(self, ctx: AppContext) -> t.Coroutine[t.Any, t.Any, run.Answer]:
@@ -242,19 +220,23 @@ class App(Resources, SansioApp):
         """Serve one connection scope. Assign a middleware: ``app.asgi_app = Middleware(app.asgi_app)``."""
         kind = scope["type"]
         if kind == "lifespan":
-            return await serve_lifespan(self, receive, send)
+            await serve_lifespan(self, receive, send)
+            return
         if self.mounts:
             root_path, path = split_path(scope)
             mounted = self.mounts.find(path)
             if mounted is not None:
                 prefix, app = mounted
-                return await app(under_prefix(scope, root_path, prefix, path), receive, send)
+                await app(under_prefix(scope, root_path, prefix, path), receive, send)
+                return
         if kind == "http":
             if "wsgi_app" in self.stages.replaced:
                 adapter = WSGIAdapter(self.wsgi_app, bridge_for=lambda loop: self.bridge())
-                return await adapter(scope, receive, send)
-            return await serve_http(self, scope, receive, send)
-        await send({"type": "websocket.close", "code": 1000})
+                await adapter(scope, receive, send)
+            else:
+                await serve_http(self, scope, receive, send)
+        else:  # websockets: refused
+            await send({"type": "websocket.close", "code": 1000})
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
         """Serve one request under a WSGI server, ``async def`` handlers included (PEP 3333).
@@ -266,12 +248,13 @@ class App(Resources, SansioApp):
         ctx = AppContext(self, request=self.request_class(environ))
         ctx.request.json_module = self.json
         ctx.preserve = environ.get("werkzeug.debug.preserve_context")
-        context.run(run.begin, ctx, in_thread=True)
+        context.run(run.begin, ctx, ctx.request.method, ctx.request.path, in_thread=True)
         response = drive(run.exchange(ctx), context, bridge)[0]
-        return respond_wsgi(environ, start_response, response, context, bridge, ctx.end_request)
+        response.call_on_close(ctx.end_request)
+        return respond_wsgi(environ, start_response, response, context, bridge)
 
     def __call__(self, *args: t.Any) -> t.Any:
-        """Serve as ASGI 3 ``(scope, receive, send)``, as ASGI 2 ``(scope)``, or as WSGI ``(environ, start_response)``."""
+        """Serve as ASGI 3 ``(scope, receive, send)``, ASGI 2 ``(scope)``, or WSGI ``(environ, start_response)``."""
         match args:
             case (scope, receive, send):
                 return self.asgi_app(scope, receive, send)
@@ -333,12 +316,19 @@ class App(Resources, SansioApp):
     # -- between sync and async ------------------------------------------------------------------------------------
 
     def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
-        """Return a function that can be called without ``await``: `func` itself, or for an ``async def`` one its bridge.
+        """Return a function to be called without ``await``: `func` itself, or for a coroutine function its bridge.
 
-        In a worker thread the bridge runs it on the serving loop and waits. On the loop's own thread it returns the
-        coroutine, which a handler may return or await.
+        Called in a worker thread, the bridge runs `func` on the serving loop and waits for the result. On a thread that
+        runs a loop it returns the coroutine: a handler may return that, and the loop goes on.
         """
-        return self.async_to_sync(func) if iscoroutinefunction(func) else func
+        if not iscoroutinefunction(func):
+            return func
+        waiting = self.async_to_sync(func)
+
+        def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            return (waiting if asyncio._get_running_loop() is None else func)(*args, **kwargs)
+
+        return update_wrapper(call, func)
 
     def async_to_sync(self, func: t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]) -> t.Callable[..., t.Any]:
         """Return a sync function that runs the coroutine function `func` and waits for its result.
@@ -349,7 +339,7 @@ class App(Resources, SansioApp):
         def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
             return run_async(func(*args, **kwargs))
 
-        return t.cast(t.Callable[..., t.Any], _like(func, call))
+        return update_wrapper(call, func)
 
     # -- stages: sync fronts, replaceable --------------------------------------------------------------------------
 
@@ -460,17 +450,12 @@ class App(Resources, SansioApp):
             config["SERVER_NAME"], script_name=config["APPLICATION_ROOT"], url_scheme=config["PREFERRED_URL_SCHEME"]
         )
 
+    # fmt: off
     def url_for(
-        self,
-        /,
-        endpoint: str,
-        *,
-        _anchor: str | None = None,
-        _method: str | None = None,
-        _scheme: str | None = None,
-        _external: bool | None = None,
-        **values: t.Any,
+        self, /, endpoint: str, *, _anchor: str | None = None, _method: str | None = None, _scheme: str | None = None,
+        _external: bool | None = None, **values: t.Any,
     ) -> str:
+        # fmt: on
         """Build the URL of an endpoint; in a request relative to it, elsewhere from ``SERVER_NAME``.
 
         Args:
@@ -521,11 +506,8 @@ class App(Resources, SansioApp):
         """Return a request context for a made-up request; takes what `testing.EnvironBuilder` takes."""
         from .testing import EnvironBuilder
 
-        builder = EnvironBuilder(self, *args, **kwargs)
-        try:
-            return self.request_context(builder.get_environ())
-        finally:
-            builder.close()
+        with closing(EnvironBuilder(self, *args, **kwargs)) as builder:
+            return RequestContext(self, builder.get_environ())
 
     # -- resources and templates -----------------------------------------------------------------------------------
 
@@ -549,14 +531,8 @@ class App(Resources, SansioApp):
         options.setdefault("auto_reload", self.debug if reload is None else reload)
         environment = self.jinja_environment(self, **options)
         # A context processor gives request, session and g too; imported templates see the globals only.
-        environment.globals |= {
-            "config": self.config,
-            "g": g,
-            "get_flashed_messages": get_flashed_messages,
-            "request": request,
-            "session": session,
-            "url_for": self.url_for,
-        }
+        environment.globals |= {"g": g, "request": request, "session": session, "config": self.config}
+        environment.globals |= {"url_for": self.url_for, "get_flashed_messages": get_flashed_messages}
         environment.policies["json.dumps_function"] = self.json.dumps
         return environment
 
@@ -579,14 +555,12 @@ class App(Resources, SansioApp):
 
     # -- running and testing ---------------------------------------------------------------------------------------
 
+    # fmt: off
     def run(
-        self,
-        host: str | None = None,
-        port: int | None = None,
-        debug: bool | None = None,
-        load_dotenv: bool = True,
+        self, host: str | None = None, port: int | None = None, debug: bool | None = None, load_dotenv: bool = True,
         **options: t.Any,
     ) -> None:
+        # fmt: on
         """Serve the app for development, until it is interrupted.
 
         Args:
@@ -625,28 +599,20 @@ class App(Resources, SansioApp):
 
     def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> FlaskClient:
         """Return a client for tests of this app, of `test_client_class`; it takes `kwargs`."""
-        kind = self.test_client_class
-        if kind is None:
-            from .testing import FlaskClient as kind
-        return kind(self, self.response_class, use_cookies=use_cookies, **kwargs)
+        from .testing import FlaskClient
+
+        return (self.test_client_class or FlaskClient)(self, self.response_class, use_cookies=use_cookies, **kwargs)
 
     def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
         """Return a runner for tests of commands, of `test_cli_runner_class`; it takes `kwargs`."""
-        kind = self.test_cli_runner_class
-        if kind is None:
-            from .testing import FlaskCliRunner as kind
-        return kind(self, **kwargs)
+        from .testing import FlaskCliRunner
+
+        return (self.test_cli_runner_class or FlaskCliRunner)(self, **kwargs)
 
 
 Flask = App
 
 _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
-
-
-def _like(original: t.Callable[..., t.Any], function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
-    from functools import update_wrapper
-
-    return update_wrapper(function, original)
 
 
 def _current_request_ctx() -> AppContext:

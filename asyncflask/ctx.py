@@ -1,10 +1,10 @@
 """What "current" means: the context of an application, or of one request to it.
 
-There is one class. A context without a request is what ``app.app_context()`` gives; one with a request also carries the
-session, the flashes and the functions to run after this request. Pushing binds it to the current ``contextvars`` context,
-needs no event loop, may be repeated, and every push needs its pop; the last pop runs the teardown functions.
+There is one class. A context without a request is what ``app.app_context()`` gives; one with a request also carries
+the session, the flashes and the functions to run after this request. Pushing binds it to the current ``contextvars``
+context, needs no event loop, may be repeated, and every push needs its pop; the last pop runs the teardown functions.
 
-A request context pushed while a context of the same app is already active joins it: they share ``g``, and the application
+A request context pushed while a context of the same app is active joins it: they share ``g``, and the application
 teardown is left to the outer one. A bare context pushed inside a request still sees that request.
 """
 
@@ -95,7 +95,9 @@ class AppContext:
     has_big_form = False
     read_on: t.Callable[[], t.Coroutine[t.Any, t.Any, None]] | None = None
     flashes: list[tuple[str, str]] | None = None
+    # The context that was current at the first push, and that same one if this joined it.
     _outer: AppContext | None = None
+    _joined: AppContext | None = None
 
     def __init__(self, app: App, *, request: Request | None = None, session: SessionMixin | None = None) -> None:
         self.app = app
@@ -138,12 +140,6 @@ class AppContext:
         """The context whose push began the application context: this one, or the one it joined."""
         return self if (joined := self._joined) is None else joined.app_owner
 
-    @property
-    def _joined(self) -> AppContext | None:
-        outer = self._outer
-        joins = outer is not None and outer.app is self.app and "request" in vars(self)
-        return outer if joins else None
-
     @lazy
     def g(self) -> _AppCtxGlobals:
         """The namespace that ``asyncflask.g`` shows."""
@@ -163,7 +159,7 @@ class AppContext:
     @lazy
     def plan(self) -> Plan:
         """The hooks and the view for this request's rule."""
-        return self.app.plan_for(self.request.url_rule)
+        return self.app.plan_for(self.request.url_rule if "request" in vars(self) else None)
 
     @lazy
     def _after_request_functions(self) -> list[AfterRequestCallable[t.Any]]:
@@ -194,14 +190,15 @@ class AppContext:
     def push(self) -> None:
         """Make this the current context. A request context also finds its rule, unless it has one."""
         if not self._tokens:
-            self._outer = _cv_app.get(None)
+            self._enter(_cv_app.get(None))
         self._tokens.append(_cv_app.set(self))
         if self._joined is None:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
         if "request" in vars(self):
             request = self.request
             if request.url_rule is None and request.routing_exception is None:
-                self.app.open_session_eagerly(self)
+                if not self.app.session_opens_lazily:
+                    self._session  # noqa: B018
                 if self.url_adapter is not None:
                     self.match_request()
 
@@ -210,9 +207,21 @@ class AppContext:
 
         For whoever owns that context, as the server side does: a body being streamed still sees its request.
         """
-        self._outer = _cv_app.get(None)
+        outer = _cv_app.get(None)
+        if outer is not None:
+            self._enter(outer)
         _cv_app.set(self)
         self._tokens.append(None)
+
+    def _enter(self, outer: AppContext | None) -> None:
+        self._outer = outer
+        joins = outer is not None and outer.app is self.app and "request" in vars(self)
+        self._joined = outer if joins else None
+
+    @property
+    def pushes(self) -> int:
+        """How many pops it still needs."""
+        return len(self._tokens)
 
     def pop(self, exc: BaseException | None = _sentinel) -> None:
         """Undo one push; the last one runs every teardown function.
@@ -228,7 +237,7 @@ class AppContext:
             if len(self._tokens) == 1:
                 self._tear_down(sys.exc_info()[1] if exc is _sentinel else exc)
         finally:
-            if self._unbind():
+            if self.unbind():
                 appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
     async def pop_async(self, exc: BaseException | None = None) -> None:
@@ -237,7 +246,7 @@ class AppContext:
             if len(self._tokens) == 1:
                 await self.app.teardown_context(self, exc)
         finally:
-            if self._unbind() and appcontext_popped.receivers:
+            if self.unbind() and appcontext_popped.receivers:
                 await self.app.emit(self, appcontext_popped)
 
     def _tear_down(self, exc: BaseException | None) -> None:
@@ -259,23 +268,18 @@ class AppContext:
         if self._tokens != [None]:
             self.request.close()
 
-    def _unbind(self) -> bool:
+    def unbind(self) -> bool:
         """Take back one push; return whether that ended an application context."""
         current, joined = _cv_app.get(None), self._joined
         token = self._tokens.pop()
         if token is not None:
             _cv_app.reset(token)
             if not self._tokens:
-                self._forget()
+                self._outer = self._joined = None
         if current is not self:
             kind = "request" if "request" in vars(self) else "app"
             raise AssertionError(f"Popped wrong {kind} context. ({current!r} instead of {self!r})")
         return joined is None
-
-    def _forget(self) -> None:
-        self._outer = None
-        if "request" in vars(self) and "environ" in vars(self.request):
-            self.request.environ["werkzeug.request"] = None  # this cycle would wait for the garbage collector
 
     def __enter__(self) -> t.Self:
         self.push()
@@ -301,7 +305,7 @@ class AppContext:
         """Find the rule for the request and store it, or the routing error, on it. May be overridden."""
         request = self.request
         try:
-            request.url_rule, request.view_args = self.url_adapter.match(return_rule=True)  # type: ignore[union-attr]
+            request.url_rule, request.view_args = self.url_adapter.match(return_rule=True)  # type: ignore[union-attr, assignment]
         except HTTPException as error:
             request.routing_exception = error
 
@@ -313,9 +317,8 @@ class AppContext:
     def end_request(self) -> None:
         """Close what the request holds, after its response was sent."""
         request = self.request
-        request.close()
-        if "environ" in vars(request):
-            request.environ["werkzeug.request"] = None  # this cycle would wait for the garbage collector
+        if request.has_close_work:
+            request.close()
 
     def copy(self) -> AppContext:
         """Return a context of its own for the same request and session, to be pushed elsewhere."""

@@ -16,13 +16,9 @@ if t.TYPE_CHECKING:
 class Resources:
     """Files below `root_path`, and below `static_folder`."""
 
-    root_path: str
-
     if t.TYPE_CHECKING:
-
-        @property
-        def static_folder(self) -> str | None:
-            """Absolute path of the folder of static files."""
+        root_path: str
+        static_folder: str | None
 
     def get_send_file_max_age(self, filename: str | None) -> int | None:
         """Return for how many seconds a client may keep a file unasked; None: it has to ask. For subclasses.

@@ -15,8 +15,9 @@ from ..ctx import LOOP, WORKER
 from ..threads import Bridge, InContext, QueueFull, drive
 from ..wrappers.body import Body
 from ..wrappers.stream import BodyStream
+from .disconnect import Listener, Probe, cancelled_when_left, listener_of, stop_listening
 from .scope import client_fault, may_have_body, split_path
-from .stream import Contexts, Message, Receive, Send, Watch, stream_from_thread, stream_on_loop
+from .stream import Contexts, Message, Receive, Send, stream_from_thread, stream_on_loop
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -40,6 +41,8 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     context = copy_context()
     ctx = context.run(app.open_exchange, scope, root_path, path, headers)
     request = ctx.request
+    unread = ctx.plan.stream_body
+    request.ask_client = lambda: Probe(scope, receive, unread)
     if ctx.refused:
         return await refuse(send, t.cast(HTTPException, request.routing_exception))
     link = scope.get("asyncflask.client")
@@ -49,11 +52,14 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
             await _take_body(app, ctx, headers, bridge, receive)
         if ctx.lane is WORKER:
             await _in_worker(app, ctx, bridge, context, receive, send)
+        elif ctx.plan.on_disconnect == "cancel":
+            async with cancelled_when_left(listener_of(scope, receive)):
+                await _on_loop(app, ctx, bridge, context, receive, send)
         else:
-            answer = await InContext(app.exchange(ctx), context, bridge)
-            if not await send_plain(answer, ctx, context, bridge, send):
-                await _send_stream(answer, ctx, context, bridge, receive, send)
+            await _on_loop(app, ctx, bridge, context, receive, send)
     finally:
+        if "asyncflask.listener" in scope:
+            await stop_listening(scope)
         ctx.end_request()
 
 
@@ -103,7 +109,7 @@ async def read_body(body: Body, receive: Receive, bridge: Bridge) -> None:
 
 
 def _puller(receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
-    """Return what a streamed body pulls its pieces with: bytes, b"" at the end; ClientDisconnected if the client left."""
+    """Return what a streamed body pulls its pieces with: bytes, b"" at the end. ClientDisconnected: the client left."""
     over = False
 
     async def pull() -> bytes:
@@ -140,33 +146,36 @@ async def send_plain(answer: Answer, ctx: AppContext, context: Context, bridge: 
     return True
 
 
+async def _on_loop(app: App, ctx: AppContext, bridge: Bridge, context: Context, receive: Receive, send: Send) -> None:
+    """Run an async request, or any without threads, on the loop."""
+    answer: Answer = await InContext(app.exchange(ctx), context, bridge)
+    if not await send_plain(answer, ctx, context, bridge, send):
+        await _send_stream(answer, ctx, context, bridge, receive, send)
+
+
 async def _send_stream(
     answer: Answer, ctx: AppContext, context: Context, bridge: Bridge, receive: Receive, send: Send
 ) -> None:
     response, start = answer[0], _start(answer)
-    on_loop = response.is_async_iterable or not ctx.lane.hops
-    async with Watch(receive, cancels=on_loop) as watch:
-        if on_loop:
-            await stream_on_loop(response, start, bridge, context, send, watch)
-        else:
-            contexts = (context, copy_context())
-            await bridge.submit(stream_from_thread, response, start, bridge, contexts, send, watch, side=True)
+    listener = listener_of(t.cast(Scope, ctx.request.scope), receive)
+    if response.is_async_iterable or not ctx.lane.hops:
+        async with cancelled_when_left(listener):
+            await stream_on_loop(response, start, bridge, context, send, listener)
+    else:
+        contexts = (context, copy_context())
+        await bridge.submit(stream_from_thread, response, start, bridge, contexts, send, listener, side=True)
 
 
 def _start(answer: Answer) -> Message:
     return {"type": "http.response.start", "status": answer[1], "headers": answer[2]}
 
 
-async def _in_worker(
-    app: App, ctx: AppContext, bridge: Bridge, context: Context, receive: Receive, send: Send
-) -> None:
+async def _in_worker(app: App, ctx: AppContext, bridge: Bridge, context: Context, receive: Receive, send: Send) -> None:
     """Run a sync request in one hop to one thread, its streamed body included."""
     try:
         job = bridge.submit(_work, app, ctx, bridge, (context, copy_context()), receive, send)
     except QueueFull:
-        error = ServiceUnavailable(
-            "All worker threads are busy and their queue is full.", retry_after=1
-        )
+        error = ServiceUnavailable("All worker threads are busy and their queue is full.", retry_after=1)
         return await refuse(send, error)
     answer = await job
     if answer is not None and not await send_plain(answer, ctx, context, bridge, send):
@@ -182,14 +191,11 @@ def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive
     body = response.asgi_body(ctx.request.method)
     if body is not None and not response.has_close_work:
         return answer
-    watch = bridge.run(_watched(receive), Context())
-    try:
-        stream_from_thread(response, _start(answer), bridge, contexts, send, watch, body)
-    finally:
-        bridge.run(watch.__aexit__(None, None, None), Context())
+    scope = t.cast(Scope, ctx.request.scope)
+    listener = bridge.run(_listening(scope, receive), Context())
+    stream_from_thread(response, _start(answer), bridge, contexts, send, listener, body)
     return None
 
 
-async def _watched(receive: Receive) -> Watch:
-    return await Watch(receive, cancels=False).__aenter__()
-
+async def _listening(scope: Scope, receive: Receive) -> Listener:
+    return listener_of(scope, receive)

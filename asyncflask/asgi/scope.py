@@ -1,4 +1,4 @@
-"""What is read off an HTTP scope before a request is made of it: the path, the body's framing, and faults of the client."""
+"""What is read off an HTTP scope before a request is made of it: path, framing of the body, faults of the client."""
 
 from __future__ import annotations
 

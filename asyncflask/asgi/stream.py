@@ -6,11 +6,11 @@ runs outside of it, so that nothing a request has set can reach the next request
 
 from __future__ import annotations
 
-import asyncio
 import typing as t
 from contextvars import Context
 
 from ..threads import Bridge, InContext
+from .disconnect import Listener
 
 if t.TYPE_CHECKING:
     from ..wrappers import Response
@@ -31,38 +31,6 @@ class ClientGone(Exception):
     """The client has left; there is nobody to send to."""
 
 
-class Watch:
-    """Listens for the client's leaving while its response is sent. An async context manager.
-
-    Args:
-        receive: the ASGI callable; the whole request body must have been read.
-        cancels: cancel the awaiting task when the client leaves, and swallow that cancellation at the end.
-    """
-
-    def __init__(self, receive: Receive, *, cancels: bool) -> None:
-        self.gone = False
-        self._receive = receive
-        self._host = asyncio.current_task() if cancels else None
-
-    async def __aenter__(self) -> t.Self:
-        self._listener = asyncio.create_task(self._listen())
-        return self
-
-    async def _listen(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self.gone = True
-        if self._host is not None:
-            self._host.cancel("the client has left")
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: t.Any) -> bool:
-        host, self._host = self._host, None
-        self._listener.cancel()
-        await asyncio.gather(self._listener, return_exceptions=True)
-        # As asyncio.timeout does: the cancellation is ours to end only if nobody else asked for one.
-        return host is not None and self.gone and host.uncancel() == 0 and isinstance(error, asyncio.CancelledError)
-
-
 async def deliver(send: Send, message: Message) -> None:
     """Send one message; raises ClientGone where the server reports by an OSError that the client has left."""
     try:
@@ -77,7 +45,7 @@ def stream_from_thread(
     bridge: Bridge,
     contexts: Contexts,
     send: Send,
-    watch: Watch,
+    listener: Listener,
     body: bytes | None = None,
 ) -> None:
     """Send a response from the worker thread that runs in it: the start, every piece, the end; and close it.
@@ -89,7 +57,7 @@ def stream_from_thread(
         bridge.run(deliver(send, start), outside)
         pieces = inside.run(response.asgi_pieces) if body is None else iter((body,))
         while (piece := inside.run(next, pieces, _END)) is not _END:
-            if watch.gone:
+            if listener.gone:
                 return
             if piece:
                 bridge.run(deliver(send, part(piece)), outside)
@@ -101,14 +69,14 @@ def stream_from_thread(
 
 
 async def stream_on_loop(
-    response: Response, start: Message, bridge: Bridge, context: Context, send: Send, watch: Watch
+    response: Response, start: Message, bridge: Bridge, context: Context, send: Send, listener: Listener
 ) -> None:
     """As `stream_from_thread`, on the loop: for an async iterable, or a sync one that is to run in place."""
     try:
         await deliver(send, start)
         pieces = context.run(_pieces, response)
         while (piece := await InContext(_next(pieces), context, bridge)) is not _END:
-            if watch.gone:
+            if listener.gone:
                 return
             if piece:
                 await deliver(send, part(piece))

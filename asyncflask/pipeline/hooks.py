@@ -10,7 +10,7 @@ from asyncio import _get_running_loop
 from functools import partial
 from inspect import iscoroutinefunction
 
-from ..ctx import WORKER, Lane
+from ..ctx import INLINE, LOOP, WORKER, Lane
 from ..threads import InThread, OnLoop, background, run_async
 
 if t.TYPE_CHECKING:
@@ -67,22 +67,27 @@ def finish(ctx: AppContext, work: t.Coroutine[t.Any, t.Any, t.Any], anywhere: bo
 # -- plans: what runs for a rule ---------------------------------------------------------------------------------------
 
 
+_TEARDOWNS = {"do_teardown_request", "do_teardown_appcontext"}
+
+
 class Plan:
     """What runs for the requests of one rule. Made again whenever a table it was made from has changed."""
 
     __slots__ = (
-        "after", "app_teardown", "before", "endpoint", "has_before", "number", "on_disconnect", "stream_body", "teardown",
-        "threaded", "url_processors", "view", "view_is_async",
+        "after", "app_teardown", "before", "endpoint", "has_before", "lane", "lane_unthreaded", "number",
+        "on_disconnect", "stream_body", "teardown", "tears_down", "url_processors", "view", "view_is_async",
     )  # fmt: skip
 
     def __init__(self, app: App, rule: Rule | None) -> None:
         self.number = app.tables.number
         self.endpoint: str | None = None if rule is None else rule.endpoint
-        self.threaded: bool | None = getattr(rule, "threaded", None)
         self.stream_body: bool = getattr(rule, "stream_body", False)
         self.on_disconnect: str = getattr(rule, "on_disconnect", "finish")
         view = app.view_functions.get(self.endpoint) if self.endpoint is not None else None
-        self.view, self.view_is_async = _step(app, view) if view is not None else (None, True)
+        self.view: t.Callable[..., t.Any] | None = None
+        self.view_is_async = True
+        if view is not None:
+            self.view, self.view_is_async = _step(app, view)
         scopes = _scopes(self.endpoint)
         inner_first = scopes[::-1]
         self.url_processors = tuple(f for s in scopes for f in app.url_value_preprocessors.get(s, ()))
@@ -91,6 +96,22 @@ class Plan:
         self.after = _steps(app, (f for s in inner_first for f in reversed(app.after_request_funcs.get(s, ()))))
         self.teardown = _steps(app, (f for s in inner_first for f in reversed(app.teardown_request_funcs.get(s, ()))))
         self.app_teardown = _steps(app, reversed(app.teardown_appcontext_funcs))
+        self.tears_down = bool(self.teardown or self.app_teardown or app.stages.replaced & _TEARDOWNS)
+        self._choose_lanes(app, getattr(rule, "threaded", None))
+
+    def _choose_lanes(self, app: App, wish: bool | None) -> None:
+        # With and without threaded mode. A stage that was replaced by a sync method needs a thread whatever the view
+        # is: only from there it can wait for the loop. Without any view, the hooks decide: sync ones stay together.
+        on_loop = self.view_is_async and not app.stages.sync_overrides
+        if on_loop and self.view is None:
+            on_loop = all(asynchronous for _, asynchronous in (*self.before, *self.after, *self.teardown))
+        if on_loop:
+            self.lane, self.lane_unthreaded = LOOP, INLINE
+        elif self.view_is_async and app.stages.sync_overrides:
+            self.lane = self.lane_unthreaded = WORKER
+        else:
+            self.lane = INLINE if wish is False else WORKER
+            self.lane_unthreaded = WORKER if wish else INLINE
 
 
 def plan_for(app: App, rule: Rule | None) -> Plan:

@@ -23,6 +23,8 @@ if t.TYPE_CHECKING:
     from ..app import App
     from ..ctx import AppContext
 
+_PLAIN = (str, bytes, dict, list)
+
 _KINDS = (
     "The return type must be a string, dict, list, tuple with headers or status, Response instance, or WSGI callable,"
 )
@@ -51,7 +53,7 @@ def make_response(app: App, value: t.Any) -> Response:
         response = value
     elif isinstance(value, (str, bytes, bytearray, cabc.Iterator)) or hasattr(value, "__aiter__"):
         # The class sees status and headers itself, so that what it does with them takes place.
-        return kind(value, status=status, headers=headers)  # type: ignore[arg-type]
+        return kind(value, status=status, headers=headers)
     elif isinstance(value, (dict, list)):
         response = t.cast(Response, app.json.response(value))
     else:
@@ -102,24 +104,36 @@ async def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = Fal
         from_error_handler: the value answers an error already, so that a further one is logged instead of raised.
     """
     app = ctx.app
-    if ctx.lane.hops and _runs_wsgi(value):
+    if value.__class__ not in _PLAIN and ctx.lane.hops and _runs_wsgi(value):
         response = await InThread(app.make_response, (value,))
     else:
         response = app.make_response(value)
     try:
-        response = await app.stages.process(ctx, response)
+        if has_processing(ctx):
+            response = await app.stages.process(ctx, response)
         if request_finished.receivers:
             await emit(ctx, request_finished, response=response)
     except Exception:
         if not from_error_handler:
             raise
         app.logger.exception("Request finalizing failed with an error while handling an error")
-    return t.cast(Response, response)
+    return response
 
 
 def _runs_wsgi(value: t.Any) -> bool:
     body = value[0] if isinstance(value, tuple) and value else value
     return callable(body) and not isinstance(body, (BaseResponse, HTTPException))
+
+
+def has_processing(ctx: AppContext) -> bool:
+    """Return whether anything is to be done with a response before it is sent."""
+    plan, app = ctx.plan, ctx.app
+    if plan.number != app.tables.number:  # a hook was added while the request ran
+        plan = ctx.plan = plan_for(app, ctx.request.url_rule)
+    if plan.after or app.stages.processes:
+        return True
+    own = vars(ctx)
+    return "_session" in own or "_after_request_functions" in own or session_may_need_saving(ctx)
 
 
 async def process(ctx: AppContext, response: Response) -> Response:
@@ -128,10 +142,7 @@ async def process(ctx: AppContext, response: Response) -> Response:
     if "_after_request_functions" in vars(ctx):
         for function in ctx._after_request_functions:
             response = await call(lane, function, is_async(function), response)
-    plan = ctx.plan
-    if plan.number != app.tables.number:  # a hook was added while the request ran
-        plan = ctx.plan = plan_for(app, ctx.request.url_rule)
-    for function, asynchronous in plan.after:
+    for function, asynchronous in ctx.plan.after:
         response = await call(lane, function, asynchronous, response)
     if ctx.session_opened or session_may_need_saving(ctx):
         await save_session(ctx, response)

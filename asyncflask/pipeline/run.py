@@ -14,11 +14,17 @@ import typing as t
 
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from ..ctx import INLINE, LOOP, WORKER, Lane, raise_collected
-from ..signals import appcontext_pushed, appcontext_tearing_down, request_started, request_tearing_down
+from ..ctx import WORKER, raise_collected
+from ..signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    request_started,
+    request_tearing_down,
+)
 from ..threads import InThread, OnLoop
-from . import respond
-from .hooks import Plan, emit, plan_for, run_all
+from .respond import make_response, open_session
+from .hooks import emit, plan_for, run_all
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -29,7 +35,7 @@ Answer = tuple["Response", int, list[tuple[bytes, bytes]]]
 """A response, its status code and its header as ASGI sends it."""
 
 
-def begin(ctx: AppContext, *, in_thread: bool = False) -> None:
+def begin(ctx: AppContext, method: str, path: str, *, in_thread: bool = False) -> None:
     """Bind the context and find the rule, the plan and the lane of the request.
 
     Runs in the exchange's own ``contextvars`` context. With `in_thread` the whole request stays in the calling thread,
@@ -40,27 +46,16 @@ def begin(ctx: AppContext, *, in_thread: bool = False) -> None:
     if app.config["TRUSTED_HOSTS"] is not None:
         ctx.url_adapter  # noqa: B018  refuses the host before anything else runs
     if request.routing_exception is None:
-        found = app.match(request)
+        found = app.stages.match(method, path)
         if found is not None:
             request.url_rule, request.view_args = found
         elif ctx.url_adapter is not None:
             ctx.match_request()
-    ctx.plan = plan_for(app, request.url_rule)
-    ctx.lane = WORKER if in_thread else lane_for(app, ctx.plan)
-
-
-def lane_for(app: App, plan: Plan) -> Lane:
-    """Return where a request with this plan runs.
-
-    Stages that were replaced by sync methods need a thread whatever the view is: from there they can wait for the loop.
-    """
-    sync_stages = app.stages.sync_overrides
-    if plan.view_is_async and not sync_stages:
-        return LOOP if app.config["THREADED"] else INLINE
-    threaded = app.config["THREADED"] if plan.threaded is None else plan.threaded
-    if threaded or (plan.view_is_async and sync_stages):
-        return WORKER
-    return INLINE
+    plan = ctx.plan = plan_for(app, request.url_rule)
+    if in_thread:
+        ctx.lane = WORKER
+    else:
+        ctx.lane = plan.lane if app.config["THREADED"] else plan.lane_unthreaded
 
 
 async def exchange(ctx: AppContext) -> Answer:
@@ -70,10 +65,10 @@ async def exchange(ctx: AppContext) -> Answer:
     try:
         try:
             if not app.session_opens_lazily:
-                await respond.open_session(ctx)
+                await open_session(ctx)
             if appcontext_pushed.receivers:
                 await emit(ctx, appcontext_pushed)
-            response = await app.stages.full_dispatch(ctx)
+            response: Response = await app.stages.full_dispatch(ctx)
             return response, *response.asgi_start(ctx.request.method, ctx.request)
         except Exception as caught:
             error = caught
@@ -86,7 +81,22 @@ async def exchange(ctx: AppContext) -> Answer:
             ctx.preserve(ctx)
         if error is not None and app.should_ignore_error(error):
             error = None
-        await ctx.pop_async(error)
+        if tears_down(ctx):
+            await ctx.pop_async(error)
+        else:
+            ctx.unbind()
+
+
+def tears_down(ctx: AppContext) -> bool:
+    """Return whether the end of a request has anything to do, hooks or receivers, that has to be awaited."""
+    plan = ctx.plan
+    if plan.number != ctx.app.tables.number:
+        plan = ctx.plan = plan_for(ctx.app, ctx.request.url_rule)
+    return (
+        plan.tears_down
+        or bool(request_tearing_down.receivers or appcontext_tearing_down.receivers or appcontext_popped.receivers)
+        or ctx.pushes > 1
+    )
 
 
 def checked(ctx: AppContext, response: Response) -> Answer:
@@ -96,14 +106,15 @@ def checked(ctx: AppContext, response: Response) -> Answer:
         return response, *response.asgi_start(request.method, request)
     except ValueError as error:
         ctx.app.logger.error("The response to an error cannot be sent: %s", error)
-        plain = ctx.app.response_class.force_type(InternalServerError().get_response())
+        plain = make_response(ctx.app, InternalServerError())
         return plain, *plain.asgi_start(request.method)
 
 
 async def full_dispatch(ctx: AppContext) -> Response:
     """Run hooks and view, answer their errors, and finish the response."""
     app = ctx.app
-    app._got_first_request = True
+    if not app._got_first_request:
+        app._got_first_request = True
     stages = app.stages
     try:
         if request_started.receivers:
@@ -125,7 +136,7 @@ def parse_form(request: Request) -> None:
     try:
         request.form  # noqa: B018
     except HTTPException:
-        pass
+        return
 
 
 async def read_on(ctx: AppContext) -> None:
@@ -147,9 +158,9 @@ async def dispatch(ctx: AppContext) -> t.Any:
     plan = ctx.plan
     if plan.number != app.tables.number or plan.endpoint != rule.endpoint:
         plan = ctx.plan = plan_for(app, rule)
-    view, arguments = plan.view, request.view_args or {}
-    if view is None:
-        view = app.view_functions[rule.endpoint]  # the KeyError names the endpoint
+    # Without a view function the KeyError names the endpoint.
+    view: t.Any = plan.view or app.view_functions[rule.endpoint]
+    arguments = request.view_args or {}
     if plan.view_is_async:
         return await view(**arguments) if ctx.lane.on_loop else await OnLoop(view(**arguments))
     value = view(**arguments)

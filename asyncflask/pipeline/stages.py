@@ -9,6 +9,7 @@ import typing as t
 
 from . import fail, hooks, respond, run
 from .hooks import call, is_async
+from .match import Matcher
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -29,8 +30,10 @@ SEAMS: dict[str, tuple[str, Stage]] = {
     "do_teardown_appcontext": ("teardown_app", run.teardown_app),
 }
 
-#: not stages, but a replacement of one changes what may be decided ahead
-OTHERS = ("ensure_sync", "create_url_adapter", "wsgi_app")
+METHODS = ("ensure_sync", "create_url_adapter", "wsgi_app")
+
+#: no stages, but what may be decided ahead depends on them
+OTHERS = (*METHODS, "subdomain_matching", "url_map")
 
 
 class Stages:
@@ -53,7 +56,7 @@ class Stages:
     teardown_app: Stage
 
     def __init__(self, app: App, base: type[App]) -> None:
-        self.replaced = frozenset(name for name in (*SEAMS, *OTHERS) if _is_replaced(app, base, name))
+        self.replaced = frozenset(name for name in (*SEAMS, *METHODS) if _is_replaced(app, base, name))
         #: whether a sync method replaces a stage, so that requests need a thread to run it in
         self.sync_overrides = False
         for name, (stage, ours) in SEAMS.items():
@@ -62,11 +65,18 @@ class Stages:
                 ours = _through_method(name)
             setattr(self, stage, ours)
         self.preprocesses = "preprocess_request" in self.replaced
-        self.url_adapter_is_ours = "create_url_adapter" not in self.replaced
+        self.processes = "process_response" in self.replaced
+        #: the quick part of routing: rule and view arguments where they are plain to see, else None
+        plainly = not app.subdomain_matching and "create_url_adapter" not in self.replaced
+        self.match = Matcher(app.url_map).match if plainly else _ask_the_adapter
+
+
+def _ask_the_adapter(method: str, path: str) -> None:
+    """Find no rule; the URL adapter of the request will."""
 
 
 def _is_replaced(app: App, base: type[App], name: str) -> bool:
-    return name in vars(app) or getattr(type(app), name) is not getattr(base, name)
+    return name in vars(app) or getattr(type(app), name, None) is not getattr(base, name, None)
 
 
 def _through_method(name: str) -> Stage:

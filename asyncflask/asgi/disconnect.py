@@ -1,0 +1,121 @@
+"""Noticing that the client has left: asked for by a view, by a route that is to be cancelled, or while a body is sent.
+
+Nobody listens until somebody asks, and there is one listener for a request, since ``receive`` gives each message once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+from contextvars import Context
+
+from ..threads import current_bridge
+
+Receive = t.Callable[[], t.Awaitable[dict[str, t.Any]]]
+
+_KEY = "asyncflask.listener"
+
+
+class Listener:
+    """Listens for the client's leaving.
+
+    Args:
+        receive: the ASGI callable; the whole request body must have been read.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self.gone = False
+        self.left = asyncio.Event()
+        self._receive = receive
+        self._task = asyncio.get_running_loop().create_task(self._listen(), context=Context())
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self.left.set()
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+def listener_of(scope: dict[str, t.Any], receive: Receive) -> Listener:
+    """Return the listener of a request, made on the first call. On the loop's thread."""
+    listener: Listener | None = scope.get(_KEY)
+    if listener is None:
+        listener = scope[_KEY] = Listener(receive)
+    return listener
+
+
+async def stop_listening(scope: dict[str, t.Any]) -> None:
+    """End the listener of a request, if one was made."""
+    listener: Listener | None = scope.pop(_KEY, None)
+    if listener is not None:
+        await listener.stop()
+
+
+class cancelled_when_left:
+    """Cancels the body of an ``async with`` when the client leaves, and ends that cancellation again at its exit.
+
+    Args:
+        listener: of the request.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._cancelled = False
+
+    async def __aenter__(self) -> None:
+        self._host = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
+        self._waiter = asyncio.create_task(self._wait(), context=Context())
+
+    async def _wait(self) -> None:
+        await self._listener.left.wait()
+        self._cancelled = True
+        self._host.cancel("the client has left")
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: t.Any) -> bool:
+        if not self._cancelled:
+            self._waiter.cancel()
+            await asyncio.gather(self._waiter, return_exceptions=True)
+        # As asyncio.timeout does: it is ours to end only if nobody else has asked for a cancellation too.
+        return self._cancelled and self._host.uncancel() == 0 and isinstance(error, asyncio.CancelledError)
+
+
+class Probe:
+    """Answers a request's questions about its client; made when the first is asked.
+
+    Args:
+        scope: of the request.
+        receive: the ASGI callable.
+        unread: whether the view reads the body itself; only then does reading tell that the client has left.
+    """
+
+    def __init__(self, scope: dict[str, t.Any], receive: Receive, unread: bool) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._unread = unread
+
+    def has_left(self) -> bool:
+        """Return whether the client is known to have left. From a worker thread or on the loop."""
+        if self._unread:
+            return False
+        listener: Listener | None = self._scope.get(_KEY)
+        if listener is None:
+            bridge = current_bridge()
+            if bridge is None or asyncio._get_running_loop() is not None:
+                listener = listener_of(self._scope, self._receive)
+            else:
+                listener = bridge.run(self._begin(), Context())
+        return listener.gone
+
+    async def _begin(self) -> Listener:
+        listener = listener_of(self._scope, self._receive)
+        await asyncio.sleep(0)  # let it see what has happened already
+        return listener
+
+    async def leaving(self) -> None:
+        """Return when the client has left. On the loop."""
+        await listener_of(self._scope, self._receive).left.wait()
