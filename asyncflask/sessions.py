@@ -22,6 +22,9 @@ if t.TYPE_CHECKING:
 # How many serializers an interface keeps: one a set of keys, so a few are plenty.
 _KEPT_SERIALIZERS = 16
 
+# What Flask runs for every request, touched or not: where a subclass has its own, opening can't wait for a touch.
+_SEEN_EACH_REQUEST = ("open_session", "save_session", "should_set_cookie", "session_class")
+
 _NO_KEY = (
     "The session is unavailable because no secret key was set.  "
     "Set the secret_key on the application to something unique and secret."
@@ -97,8 +100,9 @@ class SessionInterface:
     null_session_class = NullSession
     #: Whether sessions are pickled; for extensions.
     pickle_based = False
-    #: Whether opening may wait until a handler touches the session. Where a subclass overrides `open_session` it is
-    #: False again, unless that class says otherwise: its `open_session` may do more than read a cookie.
+    #: Whether opening may wait until a handler touches the session; untouched, it is then neither opened nor saved.
+    #: It is False again where a subclass overrides `open_session`, `save_session`, `should_set_cookie` or
+    #: `session_class`, unless that subclass says otherwise: those may do more than read and write a cookie.
     lazy_open: bool = False
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
@@ -106,7 +110,7 @@ class SessionInterface:
         for base in cls.__mro__:
             if "lazy_open" in vars(base):
                 return
-            if "open_session" in vars(base):
+            if any(name in vars(base) for name in _SEEN_EACH_REQUEST):
                 cls.lazy_open = False
                 return
 

@@ -129,7 +129,7 @@ class HookTable(defaultdict[K, list[T]]):
         for scope, hooks in dict(*args, **kwargs).items():
             self[scope] = hooks
 
-    def __ior__(self, other: t.Any) -> t.Self:  # type: ignore[override,misc]
+    def __ior__(self, other: t.Any) -> t.Self:  # type: ignore[override]
         self.update(other)
         return self
 
@@ -138,6 +138,12 @@ class HookTable(defaultdict[K, list[T]]):
         return defaultdict(list, {scope: list(hooks) for scope, hooks in self.items()})
 
     __copy__ = copy  # type: ignore[assignment]
+
+    def __or__(self, other: t.Any) -> t.Any:
+        return self.copy() | other
+
+    def __ror__(self, other: t.Any) -> t.Any:
+        return other | self.copy()
 
 
 @_announcing("__setitem__", "__delitem__", "pop", "popitem", "clear", "update", "setdefault", "__ior__")
