@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser, MultiPartParser
 from werkzeug.sansio.multipart import Data, Event, Field, File, MultipartDecoder, NeedData, State
 
-MAX_PART_HEADER = 64 * 1024
+MAX_PART_HEADER = 16 * 1024
 """The most bytes in the header of one part of a multipart form."""
 
 URLENCODED_FIELDS_PER_PART = 50
@@ -20,12 +20,16 @@ F = TypeVar("F", bound=Callable[..., IO[bytes]])
 
 
 class PartDecoder(MultipartDecoder):
-    """Werkzeug's decoder, refusing a part whose header doesn't end. Raises RequestEntityTooLarge."""
+    """Werkzeug's decoder, refusing a part with an immense header. Raises RequestEntityTooLarge."""
 
     def next_event(self) -> Event:
         """The next event, or ``NeedData``."""
+        in_header = self.state is State.PART
+        size = len(self.buffer)
         event = super().next_event()
-        if isinstance(event, NeedData) and self.state is State.PART and len(self.buffer) > MAX_PART_HEADER:
+        if in_header and not isinstance(event, NeedData):
+            size -= len(self.buffer)
+        if in_header and size > MAX_PART_HEADER:
             raise RequestEntityTooLarge()
         return event
 

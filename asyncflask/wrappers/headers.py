@@ -38,6 +38,8 @@ def encode_value(name: str, value: str) -> bytes:
     :param name: for the error message.
     :raises ValueError: it has a character that cannot be sent.
     """
+    if value.isascii() and value.isprintable():
+        return value.encode().strip(b" ")
     if FORBIDDEN.search(value) is not None:
         raise ValueError(
             f"The value of the response header {name!r} has a line break or a NUL in it: {value!r}. Remove it."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast, overload
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, cast, overload
 
 from werkzeug.datastructures import Authorization, ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.routing import Rule
+
+
+class ClientProbe(Protocol):
+    """What can be asked about the client of a request."""
+
+    def has_left(self) -> bool:
+        """Return whether it is known to have left."""
+
+    async def leaving(self) -> None:
+        """Return when it has left."""
 
 
 class Limit:
@@ -52,7 +62,7 @@ class Limit:
         assigned: int | None = request.__dict__.get(self.name)
         if assigned is not None:
             return assigned
-        config = request.current_config()
+        config = type(request).current_config()
         return self.default if config is None else config[self.key]
 
     def __set__(self, request: Request, value: int | None) -> None:
@@ -97,6 +107,9 @@ class Request(BaseRequest):
     #: The ASGI scope, if the request came from one.
     scope: Mapping[str, Any] | None = None
 
+    #: Makes what knows about the client; set by the ASGI side.
+    ask_client: Callable[[], ClientProbe] | None = None
+
     shallow = False
     _body: Body | BodyStream | None = None
     _files: list[Any] | None = None
@@ -127,11 +140,12 @@ class Request(BaseRequest):
         :param root_path: the prefix the app is mounted under, percent-decoded.
         """
         if cls.__init__ is not BaseRequest.__init__:
-            request = cls(environ_from_scope(scope, path, root_path.rstrip("/"), BodyInput(body)))
+            request = cls(environ_from_scope(scope, path, root_path.rstrip("/"), cast("IO[bytes]", BodyInput(body))))
         else:
             request = cls.__new__(cls)
         own = request.__dict__
         own["scope"] = scope
+        own["method"] = scope["method"].upper()
         own["_body"] = body
         own["_paths"] = path, root_path
         return request
@@ -155,17 +169,25 @@ class Request(BaseRequest):
         source = None if environ is None else environ.get("wsgi.input")
         return source if isinstance(source, BodyInput) else None
 
+    @lazy
+    def _client(self) -> ClientProbe | None:
+        return None if self.ask_client is None else self.ask_client()
+
     @property
     def is_disconnected(self) -> bool:
-        """Whether the client is known to have left."""
-        return False
+        """Whether the client is known to have left, to be polled in a thread or on the loop. False where unknown."""
+        return self._client is not None and self._client.has_left()
+
+    async def disconnected(self) -> None:
+        """Wait, on the loop, until the client has left.
+
+        :raises RuntimeError: the server does not tell, as under WSGI.
+        """
+        if self._client is None:
+            raise RuntimeError("Nobody can tell here when the client leaves: the request did not come through ASGI.")
+        await self._client.leaving()
 
     if not TYPE_CHECKING:
-
-        @lazy
-        def method(self) -> str:
-            """The method, in upper case."""
-            return self.scope["method"].upper()
 
         @lazy
         def scheme(self) -> str:
@@ -216,7 +238,7 @@ class Request(BaseRequest):
     # What Werkzeug parses, with 400 for what it stumbles over
 
     @lazy
-    def args(self) -> MultiDict[str, str]:  # type: ignore[override]
+    def args(self) -> MultiDict[str, str]:
         """The parameters in the query string.
 
         :raises BadRequest: bytes that are not UTF-8 stand in the URL unquoted.
@@ -229,7 +251,7 @@ class Request(BaseRequest):
             raise BadRequest("The query string is not valid UTF-8.") from error
 
     @lazy
-    def full_path(self) -> str:  # type: ignore[override]
+    def full_path(self) -> str:
         """The path with the query string. Raises BadRequest as ``args`` does."""
         try:
             return f"{self.path}?{self.query_string.decode()}"
@@ -237,7 +259,7 @@ class Request(BaseRequest):
             raise BadRequest("The query string is not valid UTF-8.") from error
 
     @lazy
-    def cookies(self) -> ImmutableMultiDict[str, str]:  # type: ignore[override]
+    def cookies(self) -> ImmutableMultiDict[str, str]:
         """The cookies, by name."""
         if "Cookie" not in self.headers:
             return self.dict_storage_class()  # type: ignore[return-value]
@@ -247,7 +269,7 @@ class Request(BaseRequest):
             raise BadRequest("The Cookie header cannot be decoded.") from error
 
     @lazy
-    def authorization(self) -> Authorization | None:  # type: ignore[override]
+    def authorization(self) -> Authorization | None:
         """The parsed Authorization header, or ``None``.
 
         :raises BadRequest: it holds what no client may send there.
@@ -280,7 +302,7 @@ class Request(BaseRequest):
     # The body
 
     @lazy
-    def stream(self) -> IO[bytes]:  # type: ignore[override]
+    def stream(self) -> IO[bytes]:
         """The body as a binary file, to be read once.
 
         :raises RequestEntityTooLarge: 413, the body exceeds ``max_content_length``.
@@ -321,7 +343,7 @@ class Request(BaseRequest):
         if "form" in self.__dict__:
             return
         super()._load_form_data()
-        config = self.current_config()
+        config = type(self).current_config()
         if config is not None and config["DEBUG"] and not self.files and self.mimetype != "multipart/form-data":
             # A development aid from a higher layer; imported only where it is used.
             from ..debughelpers import attach_enctype_error_multidict
@@ -349,13 +371,19 @@ class Request(BaseRequest):
 
         :param e: what parsing raised; ``None`` if the Content-Type was wrong.
         """
-        config = self.current_config()
+        config = type(self).current_config()
         try:
             return super().on_json_loading_failed(e)
         except BadRequest as failure:
             if config is not None and config["DEBUG"]:
                 raise
             raise BadRequest() from failure
+
+    @property
+    def has_close_work(self) -> bool:
+        """Whether ``close`` would do anything."""
+        own = self.__dict__
+        return own["_body"] is not None or "environ" in own or self._files is not None
 
     def close(self) -> None:
         """Close every file that parsing made, also where it failed half-way, and let go of the body.
@@ -367,3 +395,6 @@ class Request(BaseRequest):
             file.close()
         if isinstance(self._body, Body):
             self._body.close()
+        environ = self.__dict__.get("environ")
+        if environ is not None and environ.get("werkzeug.request") is self:
+            environ["werkzeug.request"] = None  # this cycle would wait for the garbage collector

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,8 +38,18 @@ SEAMS = (
     "status_code",
 )
 
+# Headers whose values get_wsgi_headers changes.
+REWRITTEN = frozenset({"location", "content-location"})
+
 # The one key in the dictionary of an untouched response. Any other means that somebody has done something to it.
 PLAIN = "_plain"
+
+
+@lru_cache(256)
+def status_line(status: int | str) -> tuple[str, int]:
+    """The status with its reason, and its code, as Werkzeug works them out."""
+    model = BaseResponse(status=status)
+    return model.status, model.status_code
 
 
 def complete(response: Response) -> None:
@@ -55,7 +66,7 @@ def complete(response: Response) -> None:
         if response.automatically_set_content_length:
             headers.add("Content-Length", str(len(body)))
     if "_status" not in own:
-        response.status = response.default_status if status is None else status  # type: ignore[assignment]
+        own["_status"], own["_status_code"] = status_line(response.default_status if status is None else status)
     own.setdefault("response", [body])
     own.setdefault("direct_passthrough", False)
     own.setdefault("_on_close", [])
@@ -201,6 +212,14 @@ class Response(Recast, BaseResponse):
             super().close()
 
     @property
+    def has_close_work(self) -> bool:
+        """Whether ``close`` or ``close_async`` would do anything."""
+        if PLAIN in self.__dict__ and not self._has_body_of_its_own:
+            return False
+        body = self.response
+        return bool(self._on_close) or hasattr(body, "close") or hasattr(body, "aclose")
+
+    @property
     def _has_body_of_its_own(self) -> bool:
         return "response" in self.__dict__ or "_on_close" in self.__dict__
 
@@ -223,26 +242,19 @@ class Response(Recast, BaseResponse):
             pair = content_type.pair
             if pair is not None and is_ordinary(status) and self.automatically_set_content_length:
                 return status, [pair, (b"content-length", b"%d" % len(body))]
-        if request is None:
-            environ: WSGIEnvironment = {"REQUEST_METHOD": request_method}
-        else:
-            environ = request.environ if self._reads_environ else {"REQUEST_METHOD": request_method}
-        return self.status_code, encode_headers(self._final_headers(environ))
-
-    @property
-    def _reads_environ(self) -> bool:
-        return self.autocorrect_location_header or type(self).get_wsgi_headers is not BaseResponse.get_wsgi_headers
-
-    def _final_headers(self, environ: WSGIEnvironment) -> Iterable[tuple[str, str]]:
-        # What get_wsgi_headers gives, without its copying in the usual case.
-        pairs = list(self.headers)
-        names = {name.lower() for name, _ in pairs}
-        rare = "location" in names or "content-location" in names or not is_ordinary(self.status_code)
-        if rare or self._reads_environ:
-            return self.get_wsgi_headers(environ)
-        if "content-length" not in names and self.automatically_set_content_length and self.is_sequence:
-            pairs.append(("Content-Length", str(sum(map(len, self.iter_encoded())))))
-        return pairs
+        status = self.status_code
+        reads_environ = self.autocorrect_location_header or not self._made_lazily
+        if is_ordinary(status) and not reads_environ:
+            names = {name.lower() for name, _ in self.headers}
+            if names.isdisjoint(REWRITTEN):  # the usual case, without the copying of get_wsgi_headers
+                pairs = encode_headers(self.headers)
+                if "content-length" not in names and self.automatically_set_content_length and self.is_sequence:
+                    pairs.append((b"content-length", b"%d" % sum(map(len, self.iter_encoded()))))
+                return status, pairs
+        environ: WSGIEnvironment = {"REQUEST_METHOD": request_method}
+        if reads_environ and request is not None:
+            environ = request.environ
+        return status, encode_headers(self.get_wsgi_headers(environ))
 
     def asgi_body(self, request_method: str = "GET") -> bytes | None:
         """The body to send, if it is there as a whole.

@@ -1,0 +1,129 @@
+"""Form parsing: the same as Werkzeug's, within bounds."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+
+from asyncflask.wrappers.form import MAX_PART_HEADER, FormParser, kept
+
+PIECES = [
+    b"--bb",
+    b"--bb--",
+    b"--",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b'Content-Disposition: form-data; name="a"',
+    b'; filename="f"',
+    b"Content-Type: text/plain; charset=",
+    b"iso-8859-1",
+    b"value",
+    b"\xff",
+    b"\x00",
+    b'\r\n--bb\r\nContent-Disposition: form-data; name="b"\r\n\r\n',
+    b'--bb\r\nContent-Disposition: form-data; name="c"; filename="x"\r\n\r\nfile',
+    b"\r\n--bb--\r\n",
+]
+
+
+def part(name, value, **extra):
+    parameters = "".join(f'; {key}="{text}"' for key, text in extra.items())
+    return b'--bb\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n' % (
+        name.encode(),
+        parameters.encode(),
+        value,
+    )
+
+
+def parsed(parser_class, data, mimetype="multipart/form-data", boundary="bb", **limits):
+    made = []
+
+    def factory(**kwargs):
+        made.append(io.BytesIO())
+        return made[-1]
+
+    parser = parser_class(factory, cls=ImmutableMultiDict, **limits)
+    _, form, files = parser.parse(io.BytesIO(data), mimetype, len(data), {"boundary": boundary})
+    return form, [(name, file.filename, file.read(), dict(file.headers)) for name, file in files.items(multi=True)]
+
+
+def outcome(*args, **kwargs):
+    try:
+        return parsed(*args, **kwargs)
+    except RequestEntityTooLarge:
+        return 413
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join), st.sampled_from([None, 3]), st.sampled_from([None, 2])
+)
+def test_any_multipart_body_reads_as_in_werkzeug(data, memory, parts):
+    limits = {"max_form_memory_size": memory, "max_form_parts": parts}
+    assert outcome(FormParser, data, **limits) == outcome(FormDataParser, data, **limits)
+
+
+@given(st.binary(max_size=40))
+def test_any_urlencoded_body_reads_as_in_werkzeug(data):
+    mimetype = "application/x-www-form-urlencoded"
+    assert parsed(FormParser, data, mimetype) == parsed(FormDataParser, data, mimetype)
+
+
+@pytest.mark.parametrize("boundary", ["", "\xff"])
+def test_a_bad_boundary_is_an_empty_form(boundary):
+    form, files = parsed(FormParser, part("a", b"b") + b"--bb--", boundary=boundary)
+    assert not form and not files
+
+
+def test_fields_and_files_in_order():
+    data = part("a", b"1") + part("f", b"data" * 50_000, filename="x.txt") + part("a", "é".encode()) + b"--bb--\r\n"
+    form, files = parsed(FormParser, data)
+    assert form.getlist("a") == ["1", "é"]
+    assert [(name, filename, len(content)) for name, filename, content, _ in files] == [("f", "x.txt", 200_000)]
+
+
+def test_parts_are_counted():
+    data = b"".join(part(f"f{i}", b"") for i in range(6)) + b"--bb--"
+    assert len(parsed(FormParser, data, max_form_parts=6)[0]) == 6
+    assert outcome(FormParser, data, max_form_parts=5) == 413
+
+
+def test_a_field_that_comes_in_many_pieces_is_bounded():
+    data = part("a", b"x" * 300_000) + b"--bb--"
+    assert outcome(FormParser, data, max_form_memory_size=200_000) == 413
+    assert len(parsed(FormParser, data, max_form_memory_size=400_000)[0]["a"]) == 300_000
+
+
+def test_the_header_of_a_part_is_bounded():
+    start, rest = b'--bb\r\nContent-Disposition: form-data; name="a"\r\nA: ', b"\r\n\r\nv\r\n--bb--"
+    assert parsed(FormParser, start + b"x" * (MAX_PART_HEADER - 100) + rest)[0]["a"] == "v"
+    assert outcome(FormParser, start + b"x" * MAX_PART_HEADER + rest) == 413
+    assert outcome(FormParser, start + b"x" * 200_000, max_form_memory_size=None) == 413
+
+
+def test_urlencoded_fields_are_bounded_far_above_parts():
+    mimetype = "application/x-www-form-urlencoded"
+    assert len(parsed(FormParser, b"&".join([b"a=1"] * 100), mimetype, max_form_parts=2)[0].getlist("a")) == 100
+    assert outcome(FormParser, b"&".join([b"a=1"] * 101), mimetype, max_form_parts=2) == 413
+    assert len(parsed(FormParser, b"a&" * 100_000, mimetype, max_form_parts=None)[0].getlist("a")) == 100_000
+
+
+def test_other_types_are_left_alone():
+    form, files = parsed(FormParser, b"abc", "text/plain")
+    assert not form and not files
+
+
+def test_every_file_that_was_made_is_known():
+    made = []
+    factory = kept(lambda **kwargs: io.BytesIO(), made)
+    parser = FormParser(factory)
+    stream = io.BytesIO(part("f", b"x", filename="a") + b"--bb\r\nbroken")
+    assert not parser.parse(stream, "multipart/form-data", None, {"boundary": "bb"})[2]
+    assert len(made) == 1
