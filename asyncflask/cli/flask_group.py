@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 import typing as t
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 import click
@@ -20,7 +21,8 @@ from .shell import shell_command
 if t.TYPE_CHECKING:
     from ..app import App
 
-_PLUGINS = ("flask.commands", "asyncflask.commands")  # the later ones win
+_FLASK_PLUGINS = "flask.commands"
+_PLUGINS = (_FLASK_PLUGINS, "asyncflask.commands")  # the later ones win
 
 
 def _complain(message: str) -> None:
@@ -75,14 +77,20 @@ class FlaskGroup(AppGroup):
         if point is None:
             return None
         try:
+            if point.group == _FLASK_PLUGINS:
+                # Made for Flask, so it imports that, and has to meet our application there. Through the package's
+                # front door, since `compat` lies above us.
+                import_module("asyncflask").install_as_flask()
             command: click.Command = point.load()
         except Exception as error:
-            _complain(f"Error: The command {name!r} of {point.value!r} could not be loaded: {error}")
+            _complain(f"Error: The plugin command {name!r} ({point.value}) could not be loaded: {error}")
             return None
         self.add_command(command, name)
         return command
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(  # pyright: ignore[reportIncompatibleMethodOverride]  # named as in Flask
+        self, ctx: click.Context, name: str
+    ) -> click.Command | None:
         """Return a command: a built-in one, of a plugin, or of the application; None if there is no such command.
 
         For the application's a context of it is pushed, which parameter callbacks see too. An application that is not

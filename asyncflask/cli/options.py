@@ -138,7 +138,7 @@ def _ssl_module() -> t.Any:
     return ssl
 
 
-class CertParamType(click.ParamType[t.Any] if t.TYPE_CHECKING else click.ParamType):
+class CertParamType(click.ParamType[t.Any]):
     """The value of ``--cert``: the path of a file, ``adhoc``, or the import name of an `ssl.SSLContext`."""
 
     name = "path"
@@ -154,7 +154,7 @@ class CertParamType(click.ParamType[t.Any] if t.TYPE_CHECKING else click.ParamTy
         try:
             return self.path_type(value, param, ctx)
         except click.BadParameter:
-            text = click.STRING(value, param, ctx)
+            text = click.STRING.convert(value, param, ctx)
             if text.lower() == "adhoc":
                 return _adhoc(param, ctx)
             found = import_string(text, silent=True)

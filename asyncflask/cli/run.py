@@ -76,8 +76,8 @@ def _load(info: ScriptInfo) -> t.Any:
 @click.option(
     "--with-threads/--without-threads",
     cls=EnvOption,
-    default=True,
-    help="Run 'def' handlers in threads, or one after another.",
+    default=None,
+    help="Run 'def' handlers in threads, or one after another; by default as the setting THREADED says.",
 )
 @click.option(
     "--extra-files",
@@ -107,6 +107,7 @@ def run_command(
 
     app = _load(info)
     debug = get_debug_flag()
+    threads: bool | None = options.pop("with_threads")
     show_server_banner(debug, info.app_import_path)
     run_simple(
         host,
@@ -115,6 +116,6 @@ def run_command(
         ssl_context=cert,
         use_reloader=debug if reload is None else reload,
         use_debugger=debug if debugger is None else debugger,
-        threaded=options.pop("with_threads"),
+        threaded=getattr(app, "config", {}).get("THREADED", True) if threads is None else threads,
         **options,
     )
