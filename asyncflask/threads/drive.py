@@ -84,10 +84,7 @@ class InContext(Generic[T]):
         value: Any = None
         try:
             while True:
-                try:
-                    wish = enter(step, value)
-                except StopIteration as end:
-                    return end.value  # type: ignore[no-any-return]
+                wish = enter(step, value)
                 step = coro.send
                 try:
                     if isinstance(wish, (OnLoop, InThread)):
@@ -99,6 +96,8 @@ class InContext(Generic[T]):
                     raise
                 except BaseException as error:
                     step, value = coro.throw, error
+        except StopIteration as end:  # only the coroutine's return can be one: neither it nor we could raise it
+            return end.value  # type: ignore[no-any-return]
         except BaseException:
             coro.close()  # nothing to do unless the context could not be entered
             raise

@@ -101,17 +101,24 @@ def attempt(fn: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, BaseExc
     """Call `fn(*args)` in an empty context, so that no ContextVar it sets outlives the call.
 
     Returns:
-        `(value, None)` or `(None, exception)`. A StopIteration comes back as the cause of a RuntimeError: no future
-        can hold one, and a coroutine could not raise it.
+        `(value, None)` or `(None, exception)`, the exception as `portable` makes it.
     """
     try:
         return Context().run(fn, *args), None
-    except StopIteration as stop:
-        wrapped = RuntimeError(f"{fn!r} raised StopIteration in a worker thread; return a marker instead")
-        wrapped.__cause__ = stop
-        return None, wrapped
     except BaseException as error:
-        # Without our own frame the traceback starts in the job, and does not keep fn and args alive.
-        if error.__traceback__ is not None:
-            error.__traceback__ = error.__traceback__.tb_next
-        return None, error
+        return None, portable(error)
+
+
+def portable(error: BaseException) -> BaseException:
+    """Return what a future can carry to its awaiter for an exception that the calling frame has caught from a job.
+
+    A StopIteration becomes the cause of a RuntimeError: no future can hold one, and no coroutine can raise it. The
+    catching frame is taken off the traceback, which then does not keep the job and its arguments alive.
+    """
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next
+    if isinstance(error, StopIteration):
+        wrapped = RuntimeError("A function raised StopIteration in a worker thread. Return a marker from it instead.")
+        wrapped.__cause__ = error
+        return wrapped
+    return error
