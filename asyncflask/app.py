@@ -250,7 +250,8 @@ class App(Resources, SansioApp):
         ctx.preserve = environ.get("werkzeug.debug.preserve_context")
         context.run(run.begin, ctx, ctx.request.method, ctx.request.path, in_thread=True)
         response = drive(run.exchange(ctx), context, bridge)[0]
-        response.call_on_close(ctx.end_request)
+        if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
+            response.call_on_close(ctx.end_request)
         return respond_wsgi(environ, start_response, response, context, bridge)
 
     def __call__(self, *args: t.Any) -> t.Any:

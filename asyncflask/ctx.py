@@ -98,6 +98,7 @@ class AppContext:
     # The context that was current at the first push, and that same one if this joined it.
     _outer: AppContext | None = None
     _joined: AppContext | None = None
+    _held = 0
 
     def __init__(self, app: App, *, request: Request | None = None, session: SessionMixin | None = None) -> None:
         self.app = app
@@ -189,8 +190,8 @@ class AppContext:
 
     def push(self) -> None:
         """Make this the current context. A request context also finds its rule, unless it has one."""
-        if not self._tokens:
-            self._enter(_cv_app.get(None))
+        if not self._tokens and (current := _cv_app.get(None)) is not self:
+            self._enter(current)
         self._tokens.append(_cv_app.set(self))
         if self._joined is None:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
@@ -220,8 +221,16 @@ class AppContext:
 
     @property
     def pushes(self) -> int:
-        """How many pops it still needs."""
-        return len(self._tokens)
+        """How many pops, or releases, it still needs before it is torn down."""
+        return len(self._tokens) + self._held
+
+    def hold(self) -> None:
+        """Put off the teardown: a body that needs the context is still to be produced."""
+        self._held += 1
+
+    def release(self) -> None:
+        """Take back a `hold`. The next last pop tears down."""
+        self._held -= 1
 
     def pop(self, exc: BaseException | None = _sentinel) -> None:
         """Undo one push; the last one runs every teardown function.
@@ -234,7 +243,7 @@ class AppContext:
             Exception: what a teardown function raised, after all have run; several come as an ExceptionGroup.
         """
         try:
-            if len(self._tokens) == 1:
+            if len(self._tokens) == 1 and not self._held:
                 self._tear_down(sys.exc_info()[1] if exc is _sentinel else exc)
         finally:
             if self.unbind():
@@ -243,7 +252,7 @@ class AppContext:
     async def pop_async(self, exc: BaseException | None = None) -> None:
         """As `pop`, for a running loop: ``async def`` teardown functions and signal receivers are awaited."""
         try:
-            if len(self._tokens) == 1:
+            if len(self._tokens) == 1 and not self._held:
                 await self.app.teardown_context(self, exc)
         finally:
             if self.unbind() and appcontext_popped.receivers:

@@ -369,12 +369,17 @@ def _contexts_to_keep() -> list[AppContext]:
 
 
 def _sync_stream(items: Iterator[t.Any], contexts: list[AppContext]) -> Iterator[t.Any]:
+    for ctx in contexts:
+        ctx.hold()
     with ExitStack() as stack:
         try:
-            yield None
-            # Pushed only now: whoever iterates may do so in another contextvars context than that of the view.
-            for ctx in contexts:
-                stack.enter_context(ctx)
+            try:
+                yield None
+            finally:
+                # Pushed only now: whoever iterates may do so in another contextvars context than that of the view.
+                for ctx in contexts:
+                    stack.enter_context(ctx)
+                    ctx.release()
             yield from items
         finally:
             close = getattr(items, "close", None)
@@ -390,22 +395,39 @@ class _AsyncStream(AsyncIterator[t.Any]):
         self._contexts = contexts
         self._items = self._produce()
         self._started = False
+        for ctx in contexts:
+            ctx.hold()
 
     def __anext__(self) -> t.Awaitable[t.Any]:
         self._started = True
         return self._items.__anext__()
 
     async def aclose(self) -> None:
-        await self._items.aclose()
-        if not self._started:
-            self._started = True
+        if self._started:
+            await self._items.aclose()
+            return
+        self._started = True
+        async with AsyncExitStack() as stack:
+            await self._enter(stack)
             await self._close_source()
+
+    def __del__(self) -> None:
+        if not self._started:  # made, and never used as a body: nobody will close it
+            for ctx in self._contexts:
+                ctx.release()
+                if not ctx.pushes:
+                    with ctx:
+                        pass
+
+    async def _enter(self, stack: AsyncExitStack) -> None:
+        for ctx in self._contexts:
+            await stack.enter_async_context(ctx)
+            ctx.release()
 
     async def _produce(self) -> t.AsyncGenerator[t.Any, None]:
         async with AsyncExitStack() as stack:
+            await self._enter(stack)
             try:
-                for ctx in self._contexts:
-                    await stack.enter_async_context(ctx)
                 async for item in self._source:
                     yield item
             finally:

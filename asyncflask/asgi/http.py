@@ -11,7 +11,7 @@ from contextvars import Context, copy_context
 
 from werkzeug.exceptions import ClientDisconnected, HTTPException, ServiceUnavailable
 
-from ..ctx import LOOP, WORKER
+from ..ctx import INLINE, LOOP, WORKER
 from ..threads import Bridge, InContext, QueueFull, drive
 from ..wrappers.body import Body
 from ..wrappers.stream import BodyStream
@@ -60,7 +60,8 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     finally:
         if "asyncflask.listener" in scope:
             await stop_listening(scope)
-        ctx.end_request()
+        if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
+            ctx.end_request()
 
 
 async def refuse(send: Send, error: HTTPException) -> None:
@@ -158,7 +159,9 @@ async def _send_stream(
 ) -> None:
     response, start = answer[0], _start(answer)
     listener = listener_of(t.cast(Scope, ctx.request.scope), receive)
-    if response.is_async_iterable or not ctx.lane.hops:
+    if response.is_async_iterable or ctx.lane is INLINE:
+        if ctx.lane is WORKER:
+            ctx.lane = LOOP  # the body is produced on the loop, and so ends the request there
         async with cancelled_when_left(listener):
             await stream_on_loop(response, start, bridge, context, send, listener)
     else:

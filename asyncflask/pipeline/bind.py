@@ -30,7 +30,7 @@ def bind(url_map: Map, request: Request, server_name: str | None, subdomain_matc
     """
     named = request.headers.get("Host")
     host = get_host(request.scheme, named, request.server, request.trusted_hosts)
-    if named and not host:
+    if named and not host and not _is_international(named):
         raise SecurityError(f"Host {named!r} is not valid.")
     request.host = host
     scheme = _scheme(request)
@@ -52,6 +52,13 @@ def bind(url_map: Map, request: Request, server_name: str | None, subdomain_matc
         path_info=request.path,
         query_args=request.query_string.decode("latin-1"),
     )
+
+
+def _is_international(host: str) -> bool:
+    try:
+        return not host.isascii() and bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _scheme(request: Request) -> str:

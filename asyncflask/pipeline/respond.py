@@ -34,8 +34,8 @@ def make_response(app: App, value: t.Any) -> Response:
     """Turn the return value of a view into a response of the app's class.
 
     Args:
-        value: str, bytes, dict, list, an iterator or async iterable to stream, a response, a WSGI callable; or a tuple of
-            such a body with a status, with headers, or with both in this order.
+        value: str, bytes, dict, list, an iterator or async iterable to stream, a response, a WSGI callable; or a tuple
+            of such a body with a status, with headers, or with both in this order.
 
     Raises TypeError for anything else, None first of all.
     """
@@ -138,7 +138,7 @@ def has_processing(ctx: AppContext) -> bool:
 
 async def process(ctx: AppContext, response: Response) -> Response:
     """Run the functions for after this request, then the after hooks, innermost first, then save the session."""
-    app, lane = ctx.app, ctx.lane
+    lane = ctx.lane
     if "_after_request_functions" in vars(ctx):
         for function in ctx._after_request_functions:
             response = await call(lane, function, is_async(function), response)
@@ -163,7 +163,7 @@ async def open_session(ctx: AppContext) -> None:
 
 
 def session_may_need_saving(ctx: AppContext) -> bool:
-    """Return whether a session nobody touched must be looked at all the same: a permanent one is sent anew each time."""
+    """Return whether a session that nobody touched must be looked at: a permanent one is sent anew each time."""
     app = ctx.app
     if not app.session_opens_lazily:
         return True

@@ -4,8 +4,8 @@
     exchange            open session -> full_dispatch -> (unhandled error) -> check the header -> teardown
     full_dispatch       request_started -> preprocess -> dispatch -> (error handlers) -> finalize
 
-Each stage that Flask exposes as a method of the app is looked up in ``app.stages``: the function from here, or a call of
-the app's own method where a subclass or an extension has replaced it.
+Each stage that Flask exposes as a method of the app is looked up in ``app.stages``: the function from here, or a call
+of the app's own method where a subclass or an extension has replaced it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from ..signals import (
     request_tearing_down,
 )
 from ..threads import InThread, OnLoop
-from .respond import make_response, open_session
 from .hooks import emit, plan_for, run_all
+from .respond import make_response, open_session
 
 if t.TYPE_CHECKING:
-    from ..app import App
     from ..ctx import AppContext
     from ..wrappers import Request, Response
 
@@ -100,7 +99,7 @@ def tears_down(ctx: AppContext) -> bool:
 
 
 def checked(ctx: AppContext, response: Response) -> Answer:
-    """Return the response to an error with its header; a plain one if the hooks have given this one a bad header too."""
+    """Return the response to an error with its header; a plain one if the hooks gave this one a bad header too."""
     request = ctx.request
     try:
         return response, *response.asgi_start(request.method, request)

@@ -383,7 +383,7 @@ class Request(BaseRequest):
     def has_close_work(self) -> bool:
         """Whether ``close`` would do anything."""
         own = self.__dict__
-        return own["_body"] is not None or "environ" in own or self._files is not None
+        return "environ" in own or self._body is not None or self._files is not None
 
     def close(self) -> None:
         """Close every file that parsing made, also where it failed half-way, and let go of the body.
