@@ -278,17 +278,27 @@ class AppContext:
             self.request.close()
 
     def unbind(self) -> bool:
-        """Take back one push; return whether that ended an application context."""
+        """Take back one push, without teardown; return whether that ended an application context."""
         current, joined = _cv_app.get(None), self._joined
-        token = self._tokens.pop()
-        if token is not None:
-            _cv_app.reset(token)
-            if not self._tokens:
-                self._outer = self._joined = None
+        if self._reset() is not None and not self._tokens:
+            self._outer = self._joined = None
         if current is not self:
             kind = "request" if "request" in vars(self) else "app"
             raise AssertionError(f"Popped wrong {kind} context. ({current!r} instead of {self!r})")
         return joined is None
+
+    def _reset(self) -> Token[AppContext] | None:
+        # The youngest push that was made in this contextvars context: a body may be streamed in one while a test client
+        # holds its request in another.
+        for at in range(len(self._tokens) - 1, -1, -1):
+            token = self._tokens[at]
+            if token is not None:
+                try:
+                    _cv_app.reset(token)
+                except ValueError:
+                    continue
+            return self._tokens.pop(at)
+        raise AssertionError(f"Popped a context that was not pushed here. ({self!r})")
 
     def __enter__(self) -> t.Self:
         self.push()

@@ -63,6 +63,14 @@ class FakeContext:
         self.log = []
         self.request_owner = self.own_request_ctx = self if request is not None else None
 
+    pushes = 1
+
+    def hold(self):
+        self.log.append("hold")
+
+    def release(self):
+        self.log.append("release")
+
     def __enter__(self):
         self.token = _cv_app.set(self)
         self.log.append("push")
