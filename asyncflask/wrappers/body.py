@@ -265,6 +265,8 @@ class SpoolReader(io.RawIOBase):
         data = self.spool.read_at(self.position, len(buffer))
         buffer[: len(data)] = data
         self.position += len(data)
+        if self.done:
+            self.spool.settle()
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

@@ -11,8 +11,8 @@ from werkzeug.utils import get_content_type
 
 # RFC 9110 section 5.6.2: what a field name is made of.
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# CR, LF and NUL would end the header or be dropped; servers refuse the other two, which count as white space.
-FORBIDDEN = re.compile(r"[\r\n\0\v\f]")
+# CR, LF and NUL would end the header (RFC 9110 section 5.5); servers break the connection over any control but a tab.
+FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # What would end a cookie's name or attribute and begin another one.
 COOKIE_BREAKS = re.compile(r"[;\x00-\x1f\x7f]")
 
@@ -42,7 +42,7 @@ def encode_value(name: str, value: str) -> bytes:
         return value.encode().strip(b" ")
     if FORBIDDEN.search(value) is not None:
         raise ValueError(
-            f"The value of the response header {name!r} has a line break or a NUL in it: {value!r}. Remove it."
+            f"The value of the response header {name!r} has a line break or another control character in it: {value!r}."
         )
     try:
         return value.encode("latin-1").strip(b" \t")

@@ -26,6 +26,7 @@ SEAMS = (
     "__call__",
     "_clean_status",
     "calculate_content_length",
+    "direct_passthrough",
     "get_app_iter",
     "get_wsgi_headers",
     "get_wsgi_response",
@@ -63,7 +64,7 @@ def complete(response: Response) -> None:
         own["headers"] = headers = Headers()
         if content_type.text is not None:
             headers.add("Content-Type", content_type.text)
-        if response.automatically_set_content_length:
+        if type(response).automatically_set_content_length:  # as the class said when it was made
             headers.add("Content-Length", str(len(body)))
     if "_status" not in own:
         own["_status"], own["_status_code"] = status_line(response.default_status if status is None else status)
@@ -197,7 +198,7 @@ class Response(Recast, BaseResponse):
 
     async def close_async(self) -> None:
         """``close``, on the loop: closes an async body too, whether it was started or not."""
-        if PLAIN in self.__dict__ and not self._has_body_of_its_own:
+        if not self.has_close_work:
             return
         close = getattr(self._iterating or self.response, "aclose", None)
         try:
@@ -214,6 +215,8 @@ class Response(Recast, BaseResponse):
     @property
     def has_close_work(self) -> bool:
         """Whether ``close`` or ``close_async`` would do anything."""
+        if type(self).close is not Response.close:
+            return True
         if PLAIN in self.__dict__ and not self._has_body_of_its_own:
             return False
         body = self.response
@@ -232,7 +235,7 @@ class Response(Recast, BaseResponse):
         :param request: only needed by what reads the environ: ``autocorrect_location_header``, or a
             ``get_wsgi_headers`` of a subclass.
         :return: the code, and (lower-case name, value) pairs.
-        :raises ValueError: a header that cannot be sent; the message names it.
+        :raises ValueError: a header or a status that cannot be sent; the message names it.
         """
         own = self.__dict__
         if len(own) == 1 and PLAIN in own:
@@ -243,6 +246,10 @@ class Response(Recast, BaseResponse):
             if pair is not None and is_ordinary(status) and self.automatically_set_content_length:
                 return status, [pair, (b"content-length", b"%d" % len(body))]
         status = self.status_code
+        if not 200 <= status <= 599:
+            raise ValueError(
+                f"A response cannot be sent with the status {self.status!r}: its code must be from 200 to 599."
+            )
         reads_environ = self.autocorrect_location_header or not self._made_lazily
         if is_ordinary(status) and not reads_environ:
             names = {name.lower() for name, _ in self.headers}
@@ -265,7 +272,7 @@ class Response(Recast, BaseResponse):
         """
         own = self.__dict__
         plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
-        status = self.status_code if plain is None else plain[1] or self.default_status
+        status = self.status_code if plain is None else self.default_status if plain[1] is None else plain[1]
         if request_method == "HEAD" or not is_ordinary(status):
             return b""
         if plain is not None:
@@ -312,7 +319,7 @@ class Response(Recast, BaseResponse):
 
 def is_ordinary(status: Any) -> bool:
     """Whether ``status`` is the code of a final response that may have a body."""
-    return type(status) is int and status >= 200 and status != 204 and status != 304
+    return type(status) is int and 200 <= status <= 599 and status != 204 and status != 304
 
 
 class EncodedPieces:
