@@ -48,7 +48,7 @@ class RequestHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]
         self.by_name = merged_headers(raw)
 
     @lazy
-    def _list(self) -> list[tuple[str, str]]:
+    def _list(self) -> list[tuple[str, str]]:  # pyright: ignore[reportIncompatibleVariableOverride]
         # What the inherited methods iterate, index and compare.
         return [(k.decode("latin-1").title(), v.decode("latin-1")) for k, v in self.by_name.items()]
 

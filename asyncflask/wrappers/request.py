@@ -31,6 +31,7 @@ class ClientProbe(Protocol):
 
     def has_left(self) -> bool:
         """Return whether it is known to have left."""
+        ...
 
     async def leaving(self) -> None:
         """Return when it has left."""
@@ -71,6 +72,19 @@ class Limit:
             request.asgi_body.raise_limit(request.max_content_length)
 
 
+class ConfigSource(Protocol):
+    """Gives the configuration of the current app."""
+
+    def __call__(self) -> Mapping[str, Any] | None:
+        """Return it, or ``None`` where there is no current app."""
+        ...
+
+
+def no_config() -> Mapping[str, Any] | None:
+    """What ``Request.current_config`` is while nobody has set it."""
+    return None
+
+
 @lru_cache(1024)
 def blueprint_path(name: str) -> tuple[str, ...]:
     """A dotted blueprint name and those of its parents, innermost first: ``a.b`` gives ``("a.b", "a")``."""
@@ -92,7 +106,7 @@ class Request(BaseRequest):
     """
 
     #: Gives the configuration of the current app, or ``None`` where there is none; set once by who knows about apps.
-    current_config: ClassVar[Callable[[], Mapping[str, Any] | None]] = staticmethod(lambda: None)
+    current_config: ClassVar[ConfigSource] = staticmethod(no_config)
 
     json_module: Any = json
     form_data_parser_class: type[FormDataParser] = FormParser
@@ -238,7 +252,7 @@ class Request(BaseRequest):
     # What Werkzeug parses, with 400 for what it stumbles over
 
     @lazy
-    def args(self) -> MultiDict[str, str]:
+    def args(self) -> MultiDict[str, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The parameters in the query string.
 
         :raises BadRequest: bytes that are not UTF-8 stand in the URL unquoted.
@@ -251,7 +265,7 @@ class Request(BaseRequest):
             raise BadRequest("The query string is not valid UTF-8.") from error
 
     @lazy
-    def full_path(self) -> str:
+    def full_path(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The path with the query string. Raises BadRequest as ``args`` does."""
         try:
             return f"{self.path}?{self.query_string.decode()}"
@@ -259,7 +273,7 @@ class Request(BaseRequest):
             raise BadRequest("The query string is not valid UTF-8.") from error
 
     @lazy
-    def cookies(self) -> ImmutableMultiDict[str, str]:
+    def cookies(self) -> ImmutableMultiDict[str, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The cookies, by name."""
         if "Cookie" not in self.headers:
             return self.dict_storage_class()  # type: ignore[return-value]
@@ -269,7 +283,7 @@ class Request(BaseRequest):
             raise BadRequest("The Cookie header cannot be decoded.") from error
 
     @lazy
-    def authorization(self) -> Authorization | None:
+    def authorization(self) -> Authorization | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The parsed Authorization header, or ``None``.
 
         :raises BadRequest: it holds what no client may send there.
@@ -302,7 +316,7 @@ class Request(BaseRequest):
     # The body
 
     @lazy
-    def stream(self) -> IO[bytes]:
+    def stream(self) -> IO[bytes]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The body as a binary file, to be read once.
 
         :raises RequestEntityTooLarge: 413, the body exceeds ``max_content_length``.
