@@ -27,8 +27,7 @@ from werkzeug.routing import BuildError, RequestRedirect
 from . import typing as ft
 from .asgi.http import serve_http
 from .asgi.lifespan import serve_lifespan
-from .asgi.mount import Mounts, is_asgi, under_prefix
-from .asgi.scope import split_path
+from .asgi.mount import Mounts, is_asgi
 from .ctx import AppContext, RequestContext
 from .globals import _cv_app, _cv_request, g, request, session
 from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
@@ -53,6 +52,7 @@ if t.TYPE_CHECKING:
     from .asgi.stream import Receive, Send
     from .templating import Environment
     from .testing import FlaskClient, FlaskCliRunner
+    from .wrappers.response import Answer
 
 _sentinel: t.Any = object()
 
@@ -193,7 +193,7 @@ class App(Resources, SansioApp):
         run.begin(ctx, request.method, path)
         return ctx
 
-    def exchange(self, ctx: AppContext) -> t.Coroutine[t.Any, t.Any, run.Answer]:
+    def exchange(self, ctx: AppContext) -> t.Coroutine[t.Any, t.Any, Answer]:
         """Return the coroutine that runs a whole request."""
         return run.exchange(ctx)
 
@@ -221,22 +221,15 @@ class App(Resources, SansioApp):
         kind = scope["type"]
         if kind == "lifespan":
             await serve_lifespan(self, receive, send)
-            return
-        if self.mounts:
-            root_path, path = split_path(scope)
-            mounted = self.mounts.find(path)
-            if mounted is not None:
-                prefix, app = mounted
-                await app(under_prefix(scope, root_path, prefix, path), receive, send)
-                return
-        if kind == "http":
-            if "wsgi_app" in self.stages.replaced:
-                adapter = WSGIAdapter(self.wsgi_app, bridge_for=lambda loop: self.bridge())
-                await adapter(scope, receive, send)
-            else:
-                await serve_http(self, scope, receive, send)
-        else:  # websockets: refused
+        elif self.mounts and (mounted := self.mounts.under(scope)) is not None:
+            app, its_scope = mounted
+            await app(its_scope, receive, send)
+        elif kind != "http":  # websockets: refused
             await send({"type": "websocket.close", "code": 1000})
+        elif self.stages.wsgi_app_is_ours:
+            await serve_http(self, scope, receive, send)
+        else:
+            await WSGIAdapter(self.wsgi_app, bridge_for=lambda loop: self.bridge())(scope, receive, send)
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
         """Serve one request under a WSGI server, ``async def`` handlers included (PEP 3333).
@@ -249,7 +242,7 @@ class App(Resources, SansioApp):
         ctx.request.json_module = self.json
         ctx.preserve = environ.get("werkzeug.debug.preserve_context")
         context.run(run.begin, ctx, ctx.request.method, ctx.request.path, in_thread=True)
-        response = drive(run.exchange(ctx), context, bridge)[0]
+        response = drive(run.exchange(ctx, run.to_wsgi), context, bridge)
         if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
             response.call_on_close(ctx.end_request)
         return respond_wsgi(environ, start_response, response, context, bridge)

@@ -17,16 +17,14 @@ from ..wrappers.body import Body
 from ..wrappers.stream import BodyStream
 from .disconnect import Listener, Probe, cancelled_when_left, listener_of, stop_listening
 from .scope import client_fault, may_have_body, split_path
-from .stream import Contexts, Message, Receive, Send, stream_from_thread, stream_on_loop
+from .stream import Contexts, Receive, Send, stream_from_thread, stream_on_loop
 
 if t.TYPE_CHECKING:
     from ..app import App
     from ..ctx import AppContext
-    from ..wrappers import Response
+    from ..wrappers.response import Answer
 
 Scope = dict[str, t.Any]
-Answer = tuple["Response", int, list[tuple[bytes, bytes]]]
-
 BIG_FORM = 64 * 1024
 """Bytes from which on a form is parsed in a thread, before the hooks of an ``async def`` view."""
 
@@ -37,7 +35,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     fault = client_fault(scope, headers)
     if fault is not None:
         return await refuse(send, fault)
-    root_path, path = split_path(scope)
+    root_path, path = split_path(scope) if scope.get("root_path") else ("", scope["path"])
     context = copy_context()
     ctx = context.run(app.open_exchange, scope, root_path, path, headers)
     request = ctx.request
@@ -130,34 +128,28 @@ def _puller(receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
 # -- the answer --------------------------------------------------------------------------------------------------------
 
 
-async def send_plain(answer: Answer, ctx: AppContext, context: Context, bridge: Bridge, send: Send) -> bool:
-    """Send an answer whose body is there as bytes, in two messages; return whether it was one."""
-    response, status, head = answer
-    body = response.asgi_body(ctx.request.method)
-    if body is None:
-        return False
-    try:
-        await send({"type": "http.response.start", "status": status, "headers": head})
-        await send({"type": "http.response.body", "body": body})
-    except OSError:  # the client has left
-        pass
-    finally:
-        if response.has_close_work:
-            await InContext(response.close_async(), context, bridge)
-    return True
-
-
 async def _on_loop(app: App, ctx: AppContext, bridge: Bridge, context: Context, receive: Receive, send: Send) -> None:
     """Run an async request, or any without threads, on the loop."""
-    answer: Answer = await InContext(app.exchange(ctx), context, bridge)
-    if not await send_plain(answer, ctx, context, bridge, send):
-        await _send_stream(answer, ctx, context, bridge, receive, send)
+    answer = await InContext(app.exchange(ctx), context, bridge)
+    await _send(answer, ctx, context, bridge, receive, send)
 
 
-async def _send_stream(
+async def _send(
     answer: Answer, ctx: AppContext, context: Context, bridge: Bridge, receive: Receive, send: Send
 ) -> None:
-    response, start = answer[0], _start(answer)
+    status, pairs, body, response = answer
+    start = {"type": "http.response.start", "status": status, "headers": _with_close(ctx, pairs)}
+    if body is not None:
+        try:
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+        except OSError:  # the client has left
+            pass
+        finally:
+            if response is not None:
+                await InContext(response.close_async(), context, bridge)
+        return
+    assert response is not None
     listener = listener_of(t.cast(Scope, ctx.request.scope), receive)
     if response.is_async_iterable or ctx.lane is INLINE:
         if ctx.lane is WORKER:
@@ -169,8 +161,9 @@ async def _send_stream(
         await bridge.submit(stream_from_thread, response, start, bridge, contexts, send, listener, side=True)
 
 
-def _start(answer: Answer) -> Message:
-    return {"type": "http.response.start", "status": answer[1], "headers": answer[2]}
+def _with_close(ctx: AppContext, pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    # Over its limit a body is not read any further: the connection has to go with it.
+    return pairs if ctx.read_on is None else [*pairs, (b"connection", b"close")]
 
 
 async def _in_worker(app: App, ctx: AppContext, bridge: Bridge, context: Context, receive: Receive, send: Send) -> None:
@@ -181,22 +174,19 @@ async def _in_worker(app: App, ctx: AppContext, bridge: Bridge, context: Context
         error = ServiceUnavailable("All worker threads are busy and their queue is full.", retry_after=1)
         return await refuse(send, error)
     answer = await job
-    if answer is not None and not await send_plain(answer, ctx, context, bridge, send):
-        await _send_stream(answer, ctx, context, bridge, receive, send)
+    if answer is not None:
+        await _send(answer, ctx, context, bridge, receive, send)
 
 
 def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send) -> Answer | None:
     """In the thread: run the exchange; send its answer from here if it has code of its own to run, else return it."""
-    answer: Answer = drive(app.exchange(ctx), contexts[0], bridge)
-    response = answer[0]
-    if response.is_async_iterable:
+    answer = drive(app.exchange(ctx), contexts[0], bridge)
+    status, pairs, body, response = answer
+    if response is None or response.is_async_iterable:
         return answer
-    body = response.asgi_body(ctx.request.method)
-    if body is not None and not response.has_close_work:
-        return answer
-    scope = t.cast(Scope, ctx.request.scope)
-    listener = bridge.run(_listening(scope, receive), Context())
-    stream_from_thread(response, _start(answer), bridge, contexts, send, listener, body)
+    start = {"type": "http.response.start", "status": status, "headers": _with_close(ctx, pairs)}
+    listener = bridge.run(_listening(t.cast(Scope, ctx.request.scope), receive), Context())
+    stream_from_thread(response, start, bridge, contexts, send, listener, body)
     return None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import typing as t
 
+from .scope import split_path
+
 ASGIApp = t.Callable[[dict[str, t.Any], t.Any, t.Any], t.Awaitable[None]]
 
 
@@ -30,11 +32,15 @@ class Mounts:
         self._apps.append((prefix, app))
         self._apps.sort(key=lambda mount: -len(mount[0]))
 
-    def find(self, path: str) -> tuple[str, t.Any] | None:
-        """Return the prefix that `path` begins with and the application there, or None."""
+    def under(self, scope: dict[str, t.Any]) -> tuple[t.Any, dict[str, t.Any]] | None:
+        """Return the application that a scope's path leads to, and the scope for it; None if there is none.
+
+        The prefix becomes part of the root path, and stays part of the path. (ASGI specification, `root_path`.)
+        """
+        root_path, path = split_path(scope)
         for prefix, app in self._apps:
             if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/"):
-                return prefix, app
+                return app, {**scope, "root_path": root_path + prefix, "path": root_path + path}
         return None
 
 
@@ -42,8 +48,3 @@ def is_asgi(app: t.Any) -> bool:
     """Return whether a callable is an ASGI 3 application: a coroutine function, or an object whose call is one."""
     call = app if inspect.isroutine(app) else getattr(app, "__call__", None)  # noqa: B004
     return inspect.iscoroutinefunction(call) or hasattr(app, "asgi_app")
-
-
-def under_prefix(scope: dict[str, t.Any], root_path: str, prefix: str, path: str) -> dict[str, t.Any]:
-    """Return the scope for a mounted application: its prefix is part of the root path, and of the path still."""
-    return {**scope, "root_path": root_path + prefix, "path": root_path + path}

@@ -29,9 +29,21 @@ from .respond import make_response, open_session
 if t.TYPE_CHECKING:
     from ..ctx import AppContext
     from ..wrappers import Request, Response
+    from ..wrappers.response import Answer
 
-Answer = tuple["Response", int, list[tuple[bytes, bytes]]]
-"""A response, its status code and its header as ASGI sends it."""
+Presentation = t.Callable[["AppContext", "Response"], t.Any]
+
+
+def to_asgi(ctx: AppContext, response: Response) -> Answer:
+    """Present a response as ASGI messages need it."""
+    request = ctx.request
+    return response.asgi_answer(request.method, request)
+
+
+def to_wsgi(ctx: AppContext, response: Response) -> Response:
+    """Present a response as it is, its header checked."""
+    response.asgi_start(ctx.request.method, ctx.request)
+    return response
 
 
 def begin(ctx: AppContext, method: str, path: str, *, in_thread: bool = False) -> None:
@@ -57,8 +69,13 @@ def begin(ctx: AppContext, method: str, path: str, *, in_thread: bool = False) -
         ctx.lane = plan.lane if app.config["THREADED"] else plan.lane_unthreaded
 
 
-async def exchange(ctx: AppContext) -> Answer:
-    """Run the whole request; return its response with its status and header, checked, and its body not yet sent."""
+async def exchange(ctx: AppContext, present: Presentation = to_asgi) -> t.Any:
+    """Run the whole request; return its response as `present` makes it ready to be sent.
+
+    Args:
+        ctx: bound by `begin`.
+        present: raises ValueError for a response that cannot be sent.
+    """
     app = ctx.app
     error: BaseException | None = None
     try:
@@ -67,11 +84,15 @@ async def exchange(ctx: AppContext) -> Answer:
                 await open_session(ctx)
             if appcontext_pushed.receivers:
                 await emit(ctx, appcontext_pushed)
-            response: Response = await app.stages.full_dispatch(ctx)
-            return response, *response.asgi_start(ctx.request.method, ctx.request)
+            return present(ctx, await app.stages.full_dispatch(ctx))
         except Exception as caught:
             error = caught
-            return checked(ctx, await app.stages.exception(ctx, caught))
+            response = await app.stages.exception(ctx, caught)
+            try:
+                return present(ctx, response)
+            except ValueError as fault:  # the hooks gave this one, too, what cannot be sent
+                app.logger.error("The response to an error cannot be sent: %s", fault)
+                return present(ctx, make_response(app, InternalServerError()))
     except BaseException as caught:
         error = caught
         raise
@@ -96,17 +117,6 @@ def tears_down(ctx: AppContext) -> bool:
         or bool(request_tearing_down.receivers or appcontext_tearing_down.receivers or appcontext_popped.receivers)
         or ctx.pushes > 1
     )
-
-
-def checked(ctx: AppContext, response: Response) -> Answer:
-    """Return the response to an error with its header; a plain one if the hooks gave this one a bad header too."""
-    request = ctx.request
-    try:
-        return response, *response.asgi_start(request.method, request)
-    except ValueError as error:
-        ctx.app.logger.error("The response to an error cannot be sent: %s", error)
-        plain = make_response(ctx.app, InternalServerError())
-        return plain, *plain.asgi_start(request.method)
 
 
 async def full_dispatch(ctx: AppContext) -> Response:

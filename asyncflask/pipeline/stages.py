@@ -65,6 +65,7 @@ class Stages:
                 ours = _through_method(name)
             setattr(self, stage, ours)
         self.preprocesses = "preprocess_request" in self.replaced
+        self.wsgi_app_is_ours = "wsgi_app" not in self.replaced
         self.processes = "process_response" in self.replaced
         #: the quick part of routing: rule and view arguments where they are plain to see, else None
         plainly = not app.subdomain_matching and "create_url_adapter" not in self.replaced

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Plain = tuple[bytes, int | None, ContentType]
 """What an untouched response is: its body, its status if one was given, its Content-Type."""
 
+Answer = tuple[int, list[Pair], bytes | None, "Response | None"]
+"""A response as ASGI sends it: the status; (lower-case name, value) pairs; the body, ``None`` if it must be iterated;
+the response itself if that, or closing it, is still to be done."""
+
 # A subclass that replaces one of these sees every response made in full, as from Werkzeug.
 SEAMS = (
     "__call__",
@@ -227,6 +231,27 @@ class Response(Recast, BaseResponse):
         return "response" in self.__dict__ or "_on_close" in self.__dict__
 
     # Sending
+
+    def asgi_answer(self, request_method: str, request: Request | None = None) -> Answer:
+        """What is to be sent, all of it checked: status, headers, and the body if it is there as a whole.
+
+        :param request_method: in upper case.
+        :param request: as for ``asgi_start``.
+        :return: see ``Answer``.
+        :raises ValueError: a header or a status that cannot be sent; the message names it.
+        """
+        own = self.__dict__
+        if len(own) == 1 and PLAIN in own:
+            plain_body, code, content_type = own[PLAIN]
+            if code is None:
+                code = self.default_status
+            pair = content_type.pair
+            if pair is not None and is_ordinary(code) and self.automatically_set_content_length:
+                length = (b"content-length", b"%d" % len(plain_body))
+                return code, [pair, length], b"" if request_method == "HEAD" else plain_body, None
+        status, pairs = self.asgi_start(request_method, request)
+        body = self.asgi_body(request_method)
+        return status, pairs, body, self if body is None or self.has_close_work else None
 
     def asgi_start(self, request_method: str, request: Request | None = None) -> tuple[int, list[Pair]]:
         """The status and headers to send, all of them checked.
