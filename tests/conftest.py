@@ -12,12 +12,9 @@ from collections import Counter
 
 import pytest
 
-try:
-    from asyncflask import App
-    from asyncflask.ctx import AppContext
-    from asyncflask.globals import _cv_app
-except ImportError:
-    AppContext = None
+from asyncflask import App
+from asyncflask.ctx import AppContext
+from asyncflask.globals import _cv_app
 
 #: Says which transport the test client uses; the run as a whole may be made with either.
 KEPT = {"ASYNCFLASK_TEST_TRANSPORT"}
@@ -36,9 +33,6 @@ def clean_environment(monkeypatch):
 @pytest.fixture(autouse=True)
 def no_context_left(monkeypatch):
     """Every context that was pushed or bound is popped, and none is current after the test."""
-    if AppContext is None:
-        yield
-        return
     depth: Counter[int] = Counter()
     seen: weakref.WeakValueDictionary[int, AppContext] = weakref.WeakValueDictionary()
 

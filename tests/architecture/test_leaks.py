@@ -15,14 +15,15 @@ addopts = -p no:cacheprovider
 
 
 @pytest.fixture
-def outcome(pytester, root):
+def outcome(pytester, root, monkeypatch):
     """Run a test file under our conftest; give how many passed and failed, and what was printed."""
+    monkeypatch.setenv("PYTHONPATH", str(root))
     pytester.makeconftest((root / "tests" / "conftest.py").read_text(encoding="utf-8"))
     pytester.makeini(SETTINGS)
 
     def run(text):
         pytester.makepyfile(text)
-        result = pytester.runpytest()
+        result = pytester.runpytest_subprocess()  # in this process our own detectors would find the leak as well
         counts = result.parseoutcomes()
         return counts.get("passed", 0), counts.get("failed", 0) + counts.get("errors", 0), result.stdout.str()
 

@@ -20,6 +20,7 @@ FLASKS_PRIVATE = {
     "_CollectErrors",
     "_cv_app",
     "_cv_request",
+    "_default",
     "_default_template_ctx_processor",
     "_endpoint_from_view_func",
     "_no_app_msg",
