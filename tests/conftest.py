@@ -18,8 +18,8 @@ from asyncflask.globals import _cv_app
 
 #: Says which transport the test client uses; the run as a whole may be made with either.
 KEPT = {"ASYNCFLASK_TEST_TRANSPORT"}
-#: The process-wide loop that WSGI servers share: it stays until the process ends.
-LASTING_THREADS = {"asyncflask-loop"}
+#: The process-wide loop that WSGI servers share, and its workers, stay until the process ends.
+LASTING = "asyncflask-loop"
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,8 @@ def no_context_left(monkeypatch):
 
 
 def our_threads() -> set[threading.Thread]:
-    return {t for t in threading.enumerate() if t.name.startswith("asyncflask") and t.name not in LASTING_THREADS}
+    ours = {thread for thread in threading.enumerate() if thread.name.startswith("asyncflask")}
+    return {thread for thread in ours if not thread.name.startswith(LASTING)}
 
 
 @pytest.fixture(autouse=True)
