@@ -711,6 +711,7 @@ def trusting(flask: Any, wrap: Callable[[Function], Function]) -> Any:
     """Only some hosts are trusted, and no secret is set."""
     kit = bare(flask, wrap)
     kit.app.config.update(TRUSTED_HOSTS=["good.example", ".wide.example"], SECRET_KEY=None)
+    kit.app.register_error_handler(400, wrap(lambda error: ("handled", 400)))
     kit.answer("/", lambda: flask.request.host)
     kit.answer("/write-session", lambda: flask.session.update(a=1) or "written")
     kit.answer("/read-session", lambda: repr(flask.session.get("a")))

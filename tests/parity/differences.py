@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .raw import Answer
@@ -58,11 +59,11 @@ DIFFERENCES = (
         ways=ASGI,
     ),
     Difference(
-        "A host that is not trusted is refused before any code of the application runs, and the connection is closed.",
+        "A host that is not trusted is refused before any code of the application runs, error handlers included.",
         ("trusting GET / host bad.example", "trusting GET /nothing host bad.example"),
         400,
         b"is not trusted",
-        parts=frozenset({"headers"}),
+        parts=frozenset({"headers", "body"}),
         ways=ASGI,
     ),
     Difference(
@@ -72,13 +73,13 @@ DIFFERENCES = (
         b"Bad Request",
     ),
     Difference(
-        "A chunked body over MAX_CONTENT_LENGTH is 413. Flask cuts it off at the limit and goes on as if it were whole.",
+        "A chunked body over MAX_CONTENT_LENGTH is 413. Flask cuts it off there and takes that for the whole.",
         tuple(f"limited POST {target} over, chunked" for target in ("/data", "/stream", "/text")),
         413,
         b"too large",
     ),
     Difference(
-        "Several Cookie headers are one, joined by a semicolon (RFC 9113, 8.2.3). A WSGI server has to join by a comma.",
+        "Several Cookie headers are one, joined by a semicolon (RFC 9113, 8.2.3). WSGI servers join by a comma.",
         ("GET /echo/headers two cookie headers",),
         200,
         b'"cookies":{"a":"1","b":"2"}',
@@ -86,7 +87,7 @@ DIFFERENCES = (
         ways=ASGI,
     ),
     Difference(
-        "A header name with an underscore is a name of its own. WSGI can't tell it from a dash, so servers drop it there.",
+        "A header name with an underscore is a name of its own. WSGI servers drop it, as it looks like a dash there.",
         ("GET /echo/headers underscore",),
         200,
         b'"X_Test"',
@@ -116,4 +117,21 @@ def what_differs(theirs: Answer, ours: Answer) -> dict[str, tuple[object, object
 
 
 def comparable(answer: Answer) -> list[tuple[str, str]]:
-    return sorted((name.lower(), value) for name, value in answer.headers if name.lower() not in ("date", "server"))
+    """What is compared of the headers.
+
+    Not when the answer was made, nor what is between a server and its client (Connection); the methods of Allow are a
+    set. A time that is said as an age, too, is left to that.
+    """
+    aged = any("max-age=" in value for value in answer.all("cache-control"))
+    headers = []
+    for name, value in answer.headers:
+        name = name.lower()
+        if name == "set-cookie" and "Max-Age=" in value:
+            value = re.sub("Expires=[^;]*", "Expires", value)
+        elif name == "expires" and aged:
+            value = ""
+        elif name == "allow":
+            value = ", ".join(sorted(value.split(", ")))
+        if name not in ("date", "server", "connection"):
+            headers.append((name, value))
+    return sorted(headers)
