@@ -42,6 +42,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     unread = ctx.plan.stream_body
     request.ask_client = lambda: Probe(scope, receive, unread)
     if ctx.refused:
+        context.run(ctx.unbind)
         return await refuse(send, t.cast(HTTPException, request.routing_exception))
     link = scope.get("asyncflask.client")
     bridge: Bridge = app.bridge() if link is None else link.bridge
