@@ -139,4 +139,8 @@ class FlaskGroup(AppGroup):
             # Help is printed before any other option is looked at, and needs the application that variables may name.
             for option in (env_file_option, app_option):
                 option.handle_parse_result(ctx, {}, [])
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except BaseException:
+            ctx.close()  # click does not, and listing the application's commands has pushed its context
+            raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from contextlib import contextmanager
 from functools import update_wrapper
-from inspect import iscoroutinefunction
+from inspect import isawaitable, iscoroutinefunction, unwrap
 
 import click
 
@@ -21,7 +21,8 @@ from .locate import ScriptInfo
 if t.TYPE_CHECKING:
     from ..app import App
 
-F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+Function = t.Callable[..., t.Any]
+F = t.TypeVar("F", bound=Function)
 
 _LOOP = "asyncflask.cli.loop"  # key in the `meta` that all click contexts of a run share
 
@@ -67,15 +68,17 @@ def _runs(f: F) -> F:
 
     Called from another ``async def`` command, as by ``click.Context.invoke``, that returns something to await.
     """
-    if not iscoroutinefunction(f):
+    # click's decorators, such as pass_context, hide that a function is one
+    if not iscoroutinefunction(unwrap(f)):
         return f
 
     def run(*args: t.Any, **kwargs: t.Any) -> t.Any:
         bridge = _loop_of(click.get_current_context())
-        if bridge.loop.is_running():
-            return f(*args, **kwargs)
+        result = f(*args, **kwargs)
+        if not isawaitable(result) or bridge.loop.is_running():
+            return result
         with _calls_for(None):  # code on a loop awaits
-            return bridge.serve(f(*args, **kwargs))
+            return bridge.serve(result)
 
     return t.cast(F, update_wrapper(run, f))
 
@@ -108,24 +111,27 @@ class AppGroup(click.Group):
         if self.callback is not None:
             self.callback = _runs(self.callback)
 
-    def command(  # type: ignore[override]
-        self, *args: t.Any, **kwargs: t.Any
-    ) -> t.Callable[[t.Callable[..., t.Any]], click.Command]:
+    @t.overload
+    def command(self, f: Function, /) -> click.Command: ...
+    @t.overload
+    def command(self, *args: t.Any, **kwargs: t.Any) -> t.Callable[[Function], click.Command]: ...
+    def command(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Decorate a function to be a command, as `click.Group.command`.
 
         With ``with_appcontext=False`` no application is loaded for it.
         """
+        if args and callable(args[0]):  # without parentheses
+            return self.command(*args[1:], **kwargs)(args[0])
         wrap = with_appcontext if kwargs.pop("with_appcontext", True) else _runs
-        make = super().command
+        make = super().command(*args, **kwargs)
+        return lambda f: make(wrap(f))
 
-        def decorator(f: t.Callable[..., t.Any]) -> click.Command:
-            return t.cast(click.Command, make(*args, **kwargs)(wrap(f)))
-
-        return decorator
-
-    def group(  # type: ignore[override]
-        self, *args: t.Any, **kwargs: t.Any
-    ) -> t.Callable[[t.Callable[..., t.Any]], click.Group]:
+    @t.overload
+    def group(self, f: Function, /) -> click.Group: ...
+    @t.overload
+    def group(self, *args: t.Any, **kwargs: t.Any) -> t.Callable[[Function], click.Group]: ...
+    def group(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Decorate a function to be a group inside this one, as `click.Group.group`; it is an `AppGroup` by default."""
-        kwargs = {"cls": AppGroup, **kwargs}
-        return super().group(*args, **kwargs)  # type: ignore[no-any-return]
+        if args and callable(args[0]):
+            return self.group(*args[1:], **kwargs)(args[0])
+        return super().group(*args, **({"cls": AppGroup} | kwargs))

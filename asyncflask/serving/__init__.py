@@ -59,17 +59,14 @@ def run_simple(
     """
     if not isinstance(port, int):
         raise TypeError(f"port must be an integer, not {port!r}")
-    asked = {
-        "use_reloader": use_reloader,
-        "use_debugger": use_debugger,
-        "processes": processes > 1,
-        "request_handler": request_handler,
-        "static_files": static_files,
-        "passthrough_errors": passthrough_errors,
-    }
-    missing = [name for name, value in asked.items() if value]
-    if missing:
-        _log.warning("run_simple cannot do this yet, and goes on without: %s.", ", ".join(missing))
+    _tell_missing(
+        use_reloader=use_reloader,
+        use_debugger=use_debugger,
+        processes=processes > 1,
+        request_handler=request_handler,
+        static_files=static_files,
+        passthrough_errors=passthrough_errors,
+    )
     place: dict[str, t.Any] = {"host": hostname, "port": port}
     if hostname.startswith("unix://"):
         place = {"uds": os.path.abspath(hostname.removeprefix("unix://"))}
@@ -77,10 +74,21 @@ def run_simple(
     if isinstance(application, App):
         application.config["THREADED"] = threaded
     if is_asgi(application):
-        return _serve(application, place)
-    pool = WorkerPool(40 if threaded else 1, name="asyncflask-wsgi")
+        _serve(application, place)
+    else:
+        _serve_wsgi(application, 40 if threaded else 1, place)
+
+
+def _tell_missing(**asked: t.Any) -> None:
+    missing = [name for name, value in asked.items() if value]
+    if missing:
+        _log.warning("run_simple cannot do this yet, and goes on without: %s.", ", ".join(missing))
+
+
+def _serve_wsgi(app: t.Any, threads: int, place: dict[str, t.Any]) -> None:
+    pool = WorkerPool(threads, name="asyncflask-wsgi")
     try:
-        _serve(WSGIAdapter(application, pool=pool), place)
+        _serve(WSGIAdapter(app, pool=pool), place)
     finally:
         pool.close()
 
