@@ -134,6 +134,7 @@ class CallerBridge(Bridge):
             future.set_result(value)
         else:
             future.set_exception(error)
+        del future, fn, args, value, error  # the frames that an exception keeps refer back to this one
 
 
 async def _awaiting(awaitable: Awaitable[Any]) -> None:

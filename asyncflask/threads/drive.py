@@ -106,8 +106,8 @@ class InContext(Generic[T]):
 
     def _grant(self, wish: OnLoop[Any] | InThread[Any]) -> Generator[Any, Any, Any]:
         if isinstance(wish, InThread):
-            job = self.bridge.submit(self.context.run, wish.fn, *wish.args, side=wish.side)
-            return (yield from job.__await__())
+            # No name for the future: its exception's traceback has this frame, which would then refer back to it.
+            return (yield from self.bridge.submit(self.context.run, wish.fn, *wish.args, side=wish.side).__await__())
         return (yield from InContext(as_coroutine(wish.awaitable), self.context, self.bridge).__await__())
 
 

@@ -106,6 +106,7 @@ def attempt(fn: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, BaseExc
     try:
         return Context().run(fn, *args), None
     except BaseException as error:
+        del fn, args  # the frames that the exception keeps refer back to this one
         return None, portable(error)
 
 

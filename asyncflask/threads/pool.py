@@ -211,6 +211,8 @@ def _serve(crew: _Crew, cell: Cell, job: Job | None) -> bool:
     finally:
         crew.lock.release()
     outbox.post(loop, future, value, error)
+    # The job's frames, kept by its exception, refer back to this frame: whoever keeps one shall not keep the rest.
+    del future, value, error, loop
     return crew.alive <= crew.most or not crew.leaves()
 
 
