@@ -39,7 +39,7 @@ from .resources import Resources
 from .sansio.app import App as SansioApp
 from .sansio.scaffold import Folder
 from .sessions import SecureCookieSessionInterface, SessionInterface
-from .threads import Bridge, PoolBridge, WorkerPool, background, current_bridge, drive, run_async
+from .threads import Bridge, PoolBridge, WorkerPool, background, current_bridge, drive, run_anywhere, run_async
 from .wrappers import Request, Response
 from .wsgi import WSGIAdapter
 from .wsgi import respond as respond_wsgi
@@ -190,7 +190,7 @@ class App(Resources, SansioApp):
         link = scope.get("asyncflask.client")
         if link is not None:
             ctx.preserve = link.preserve
-        run.begin(ctx, request.method, path)
+        run.begin(ctx, request.method, path, upgrade=b"upgrade" in headers)
         return ctx
 
     def exchange(self, ctx: AppContext) -> t.Coroutine[t.Any, t.Any, Answer]:
@@ -241,7 +241,10 @@ class App(Resources, SansioApp):
         ctx = AppContext(self, request=self.request_class(environ))
         ctx.request.json_module = self.json
         ctx.preserve = environ.get("werkzeug.debug.preserve_context")
-        context.run(run.begin, ctx, ctx.request.method, ctx.request.path, in_thread=True)
+        upgrade = "HTTP_UPGRADE" in environ
+        context.run(run.begin, ctx, ctx.request.method, ctx.request.path, upgrade=upgrade, in_thread=True)
+        if ctx.refused:
+            return t.cast(HTTPException, ctx.request.routing_exception)(environ, start_response)
         response = drive(run.exchange(ctx, run.to_wsgi), context, bridge)
         if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
             response.call_on_close(ctx.end_request)
@@ -537,7 +540,8 @@ class App(Resources, SansioApp):
         scopes = (None, *(reversed(owner.request.blueprints) if owner is not None else ()))
         for scope in scopes:
             for processor in self.template_context_processors.get(scope, ()):
-                context.update(self.ensure_sync(processor)())
+                values: t.Any = processor()
+                context.update(run_anywhere(values) if hasattr(values, "__await__") else values)
         context.update(given)
 
     def make_shell_context(self) -> dict[str, t.Any]:

@@ -22,7 +22,7 @@ from .globals import _AppCtxGlobals as _AppCtxGlobals
 from .globals import _cv_app, _cv_request, _no_req_msg
 from .lazy import lazy, unless_set
 from .signals import appcontext_popped, appcontext_pushed
-from .threads import run_async
+from .threads import run_async, waited_for
 from .wrappers import Request
 
 if t.TYPE_CHECKING:
@@ -91,6 +91,7 @@ class AppContext:
     lane = INLINE
     has_cookies = True
     preserve: t.Callable[[AppContext], None] | None = None
+    match_error: Exception | None = None
     # ... and about its body: whether it is a form that is better parsed in a thread; how to read on past the limit.
     has_big_form = False
     read_on: t.Callable[[], t.Coroutine[t.Any, t.Any, None]] | None = None
@@ -194,7 +195,7 @@ class AppContext:
             self._enter(current)
         self._tokens.append(_cv_app.set(self))
         if self._joined is None:
-            appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+            appcontext_pushed.send(self.app, _async_wrapper=waited_for)
         if "request" in vars(self):
             request = self.request
             if request.url_rule is None and request.routing_exception is None:
@@ -247,7 +248,7 @@ class AppContext:
                 self._tear_down(sys.exc_info()[1] if exc is _sentinel else exc)
         finally:
             if self.unbind():
-                appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
+                appcontext_popped.send(self.app, _async_wrapper=waited_for)
 
     async def pop_async(self, exc: BaseException | None = None) -> None:
         """As `pop`, for a running loop: ``async def`` teardown functions and signal receivers are awaited."""
@@ -348,7 +349,11 @@ class AppContext:
     def __repr__(self) -> str:
         if "request" not in vars(self):
             return f"<{type(self).__name__} of {self.app.name}>"
-        return f"<{type(self).__name__} {self.request.url!r} [{self.request.method}] of {self.app.name}>"
+        try:
+            url = self.request.url
+        except HTTPException:  # a host that is not trusted
+            url = self.request.path
+        return f"<{type(self).__name__} {url!r} [{self.request.method}] of {self.app.name}>"
 
 
 class RequestContext(AppContext):

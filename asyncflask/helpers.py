@@ -18,6 +18,7 @@ import werkzeug.utils
 from .config import env_setting
 from .globals import _cv_app, _cv_request, current_app, request, request_ctx, session
 from .signals import message_flashed
+from .threads import waited_for
 
 if t.TYPE_CHECKING:
     from datetime import datetime
@@ -285,7 +286,7 @@ def flash(message: str, category: str = "message") -> None:
     # Stored anew: a session kept elsewhere does not see a list change.
     session["_flashes"] = [*session.get("_flashes", ()), (category, message)]
     app = t.cast(t.Any, current_app)._get_current_object()
-    message_flashed.send(app, _async_wrapper=app.ensure_sync, message=message, category=category)
+    message_flashed.send(app, _async_wrapper=waited_for, message=message, category=category)
 
 
 def get_flashed_messages(

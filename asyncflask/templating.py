@@ -13,6 +13,7 @@ from jinja2 import Environment as BaseEnvironment
 from .globals import _cv_app, _cv_request, current_app
 from .helpers import stream_with_context
 from .signals import before_render_template, template_rendered
+from .threads import run_anywhere, waited_for
 
 if t.TYPE_CHECKING:
     from .app import App as WebApp
@@ -140,16 +141,17 @@ def _active_app() -> WebApp:
 
 def _prepare(app: WebApp, template: Template, context: dict[str, t.Any]) -> None:
     app.update_template_context(context)
-    before_render_template.send(app, _async_wrapper=app.ensure_sync, template=template, context=context)
+    before_render_template.send(app, _async_wrapper=waited_for, template=template, context=context)
 
 
 def _announce(app: WebApp, template: Template, context: dict[str, t.Any]) -> None:
-    template_rendered.send(app, _async_wrapper=app.ensure_sync, template=template, context=context)
+    template_rendered.send(app, _async_wrapper=waited_for, template=template, context=context)
 
 
 def _render(app: WebApp, template: Template, context: dict[str, t.Any]) -> str:
     _prepare(app, template, context)
-    text = template.render(context)
+    # Jinja's own way for async environments needs a thread in which no loop runs.
+    text = run_anywhere(template.render_async(context)) if app.jinja_env.is_async else template.render(context)
     _announce(app, template, context)
     return text
 
@@ -158,7 +160,17 @@ def _stream(app: WebApp, template: Template, context: dict[str, t.Any]) -> t.Ite
     _prepare(app, template, context)
 
     def pieces() -> t.Iterator[str]:
-        yield from template.generate(context)
+        yield from _awaited(template.generate_async(context)) if app.jinja_env.is_async else template.generate(context)
         _announce(app, template, context)
 
     return pieces() if _cv_request.get(None) is None else stream_with_context(pieces())
+
+
+def _awaited(pieces: t.AsyncIterator[str]) -> t.Iterator[str]:
+    end = object()
+
+    async def following() -> t.Any:
+        return await anext(pieces, end)
+
+    while (piece := run_anywhere(following())) is not end:
+        yield piece

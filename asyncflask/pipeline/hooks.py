@@ -6,12 +6,11 @@ The lane of the request (`ctx.Lane`) says what it takes to call a function of th
 from __future__ import annotations
 
 import typing as t
-from asyncio import _get_running_loop
 from functools import partial
 from inspect import iscoroutinefunction
 
 from ..ctx import INLINE, LOOP, WORKER, Lane
-from ..threads import InThread, OnLoop, background, run_async
+from ..threads import InThread, OnLoop, run_anywhere, run_async
 
 if t.TYPE_CHECKING:
     from blinker import Signal
@@ -46,13 +45,13 @@ def finish(ctx: AppContext, work: t.Coroutine[t.Any, t.Any, t.Any], anywhere: bo
     With `anywhere` they go to the process-wide loop thread if a loop runs in the calling one: better there than not at
     all, for teardown functions.
     """
-    on_loop = background().run if anywhere and _get_running_loop() is not None else None
+    wait = run_anywhere if anywhere else run_async
     lane, ctx.lane = ctx.lane, WORKER
     try:
         step = work.send(None)
         while True:
             try:
-                value = run_async(step.awaitable) if on_loop is None else on_loop(step.awaitable, None)
+                value = wait(step.awaitable)
             except BaseException as error:
                 step = work.throw(error)
             else:

@@ -46,27 +46,35 @@ def to_wsgi(ctx: AppContext, response: Response) -> Response:
     return response
 
 
-def begin(ctx: AppContext, method: str, path: str, *, in_thread: bool = False) -> None:
+def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: bool = False) -> None:
     """Bind the context and find the rule, the plan and the lane of the request.
 
     Runs in the exchange's own ``contextvars`` context. With `in_thread` the whole request stays in the calling thread,
-    which runs no loop.
+    which runs no loop; `upgrade` says whether the client asks for another protocol, which rules may refuse.
     """
     ctx.bind()
     app, request = ctx.app, ctx.request
     if app.config["TRUSTED_HOSTS"] is not None:
         ctx.url_adapter  # noqa: B018  refuses the host before anything else runs
     if request.routing_exception is None:
-        found = app.stages.match(method, path)
+        found = app.stages.match(method, path) if not upgrade else None
         if found is not None:
             request.url_rule, request.view_args = found
-        elif ctx.url_adapter is not None:
-            ctx.match_request()
+        else:
+            _match_slowly(ctx)
     plan = ctx.plan = plan_for(app, request.url_rule)
     if in_thread:
         ctx.lane = WORKER
     else:
         ctx.lane = plan.lane if app.config["THREADED"] else plan.lane_unthreaded
+
+
+def _match_slowly(ctx: AppContext) -> None:
+    try:
+        if ctx.url_adapter is not None:
+            ctx.match_request()
+    except Exception as error:  # of a converter, say: `exchange` answers it
+        ctx.match_error = error
 
 
 async def exchange(ctx: AppContext, present: Presentation = to_asgi) -> t.Any:
@@ -80,6 +88,8 @@ async def exchange(ctx: AppContext, present: Presentation = to_asgi) -> t.Any:
     error: BaseException | None = None
     try:
         try:
+            if ctx.match_error is not None:
+                raise ctx.match_error
             if not app.session_opens_lazily:
                 await open_session(ctx)
             if appcontext_pushed.receivers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .bridge import Bridge, LoopThread, PoolBridge, background, run_async
+from .bridge import Bridge, LoopThread, PoolBridge, background, run_anywhere, run_async, waited_for
 from .caller import CallerBridge
 from .drive import InContext, InThread, OnLoop, drive
 from .local import current_bridge
@@ -22,5 +22,7 @@ __all__ = [
     "background",
     "current_bridge",
     "drive",
+    "run_anywhere",
     "run_async",
+    "waited_for",
 ]

@@ -292,6 +292,8 @@ def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
 _loop_threads: weakref.WeakSet[LoopThread] = weakref.WeakSet()
 _orphans: list[asyncio.AbstractEventLoop] = []
 _background = LoopThread()
+# For sync code on the background loop's own thread that has to wait, as in async views under a WSGI server.
+_aside = LoopThread("asyncflask-loop-aside")
 
 
 def background() -> LoopThread:
@@ -319,6 +321,27 @@ def run_async(awaitable: Awaitable[T]) -> T:
         )
     bridge = current_bridge() or _background
     return bridge.run(awaitable, None)
+
+
+def run_anywhere(awaitable: Awaitable[T]) -> T:
+    """As `run_async`; on a thread that runs a loop, await on the process-wide loop thread, blocking the loop meanwhile.
+
+    For async code that a sync function must have finished before it returns: teardown functions, context processors.
+    What belongs to the running loop, such as its connection pools, cannot be awaited there.
+    """
+    running = asyncio._get_running_loop()
+    if running is None:
+        return run_async(awaitable)
+    return (_aside if running is _background.loop else _background).run(awaitable, None)
+
+
+def waited_for(function: Callable[..., Awaitable[T]]) -> Callable[..., T]:
+    """Return `function`, a coroutine function, to be called by sync code that waits for it (`run_anywhere`)."""
+
+    def call(*args: Any, **kwargs: Any) -> T:
+        return run_anywhere(function(*args, **kwargs))
+
+    return call
 
 
 def _close_at_exit() -> None:

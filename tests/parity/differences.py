@@ -64,7 +64,6 @@ DIFFERENCES = (
         400,
         b"is not trusted",
         parts=frozenset({"headers", "body"}),
-        ways=ASGI,
     ),
     Difference(
         "JSON nested too deep is the client's mistake. Flask lets the RecursionError of the parser become a 500.",
