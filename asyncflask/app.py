@@ -244,6 +244,7 @@ class App(Resources, SansioApp):
         upgrade = "HTTP_UPGRADE" in environ
         context.run(run.begin, ctx, ctx.request.method, ctx.request.path, upgrade=upgrade, in_thread=True)
         if ctx.refused:
+            context.run(ctx.unbind)
             return t.cast(HTTPException, ctx.request.routing_exception)(environ, start_response)
         response = drive(run.exchange(ctx, run.to_wsgi), context, bridge)
         if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
