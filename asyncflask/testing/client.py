@@ -125,9 +125,9 @@ class FlaskClient(werkzeug.test.Client):
         return environ
 
     def run_wsgi_app(self, environ: WSGIEnvironment, buffered: bool = False) -> tuple[t.Iterable[bytes], str, Headers]:
-        """Send a request over the client's transport. Werkzeug's client calls this; its name is from there."""
+        """Send a request over the client's transport, and read the answer to its end, `buffered` or not."""
         if self.transport == "wsgi":
-            return super().run_wsgi_app(environ, buffered)
+            return super().run_wsgi_app(environ, buffered=True)
         self._add_cookies_to_wsgi(environ)
         answer = self._exchange(environ.copy())  # what the application changes must not reach a redirect
         url = urlsplit(get_current_url(environ))
