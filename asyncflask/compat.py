@@ -14,7 +14,7 @@ if t.TYPE_CHECKING:
     from os import PathLike
     from types import ModuleType
 
-OURS = __package__
+OURS = __name__.partition(".")[0]
 THEIRS = "flask"
 
 FLASK_VERSION = "3.1.3"

@@ -26,6 +26,8 @@ READ_AHEAD = 256 * 1024
 UNSENT = 64 * 1024
 """Bytes of a response that wait for the client before the worker waits as well."""
 
+LEFT: Message = {"type": "http.disconnect"}
+
 log = logging.getLogger("asyncflask.wsgi")
 
 
@@ -153,10 +155,10 @@ class Inbox:
 
     async def _take_in(self) -> None:
         try:
-            message = await self._receive()
+            message: Message = await self._receive()
         except Exception as error:
             log.log(logging.DEBUG if isinstance(error, OSError) else logging.ERROR, "receive() failed.", exc_info=error)
-            message = {"type": "http.disconnect"}
+            message = LEFT
         finally:
             self._message = None
         if message["type"] == "http.disconnect":

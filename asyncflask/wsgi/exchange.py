@@ -91,12 +91,12 @@ class Exchange:
             self._run()
         except (Exception, SystemExit, GeneratorExit) as error:
             method, path = self.environ["REQUEST_METHOD"], self.environ["PATH_INFO"]
-            if self.outbox.gone:
+            if self.outbox.gone or self.inbox.cut:
                 log.debug("The client left, then the WSGI application failed: %s %r", method, path, exc_info=error)
-                return
-            if self.outbox.started and not self.outbox.finished:
+            elif self.outbox.started and not self.outbox.finished:
                 raise
-            log.error("The WSGI application failed: %s %r", method, path, exc_info=error)
+            else:
+                log.error("The WSGI application failed: %s %r", method, path, exc_info=error)
             if not self.outbox.started:
                 self._fail()
         finally:

@@ -595,6 +595,18 @@ def test_a_cut_body_is_a_400_for_werkzeugs_request():
     assert codes == [400]
 
 
+@pytest.mark.parametrize("begins", [False, True])
+def test_an_application_that_fails_over_a_cut_body_is_no_error(begins, caplog):
+    def app(environ, start_response):
+        write = plain(start_response)
+        if begins:
+            write(b"begun")
+        return [environ["wsgi.input"].read()]
+
+    asyncio.run(run_tolerant(app, Exchange(scope_of("POST", headers=length_of(b"12345")), cut_body())))
+    assert [record.levelname for record in caplog.records] == ["DEBUG"]
+
+
 async def run_tolerant(app, exchange):
     try:
         await answer(app, exchange=exchange)
