@@ -338,7 +338,7 @@ class AppContext:
         """Close what the request holds, after its response was sent."""
         request = self.request
         if request.has_close_work:
-            request.close()
+            request.end()
 
     def copy(self) -> AppContext:
         """Return a context of its own for the same request and session, to be pushed elsewhere."""

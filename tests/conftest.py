@@ -8,7 +8,6 @@ import inspect
 import os
 import threading
 import weakref
-from collections import Counter
 
 import pytest
 
@@ -33,31 +32,25 @@ def clean_environment(monkeypatch):
 @pytest.fixture(autouse=True)
 def no_context_left(monkeypatch):
     """Every context that was pushed or bound is popped, and none is current after the test."""
-    depth: Counter[int] = Counter()
-    seen: weakref.WeakValueDictionary[int, AppContext] = weakref.WeakValueDictionary()
+    seen: weakref.WeakSet[AppContext] = weakref.WeakSet()
 
-    def counted(name, step):
+    def noted(name):
         original = getattr(AppContext, name)
 
-        def push(self, *args, **kwargs):
-            if seen.get(id(self)) is not self:  # another object had this id before
-                depth[id(self)] = 0
-                seen[id(self)] = self
-            depth[id(self)] += step
+        def enter(self, *args, **kwargs):
+            seen.add(self)
             return original(self, *args, **kwargs)
 
-        monkeypatch.setattr(AppContext, name, push)
+        monkeypatch.setattr(AppContext, name, enter)
 
-    counted("push", 1)
-    counted("bind", 1)
-    counted("pop", -1)
-    counted("pop_async", -1)
+    noted("push")
+    noted("bind")
     yield
     current = _cv_app.get(None)
     while (ctx := _cv_app.get(None)) is not None:  # the next test starts clean in any case
         ctx.pop(None)
     assert current is None, f"the test left {current!r} bound"
-    left = [ctx for key, ctx in seen.items() if depth[key] > 0]
+    left = [ctx for ctx in seen if ctx.pushes]
     assert not left, f"contexts that were pushed and never popped: {left!r}"
 
 

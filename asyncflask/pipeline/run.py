@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import InternalServerError
 
 from ..ctx import WORKER, raise_collected
 from ..signals import (
@@ -28,7 +28,7 @@ from .respond import make_response, open_session
 
 if t.TYPE_CHECKING:
     from ..ctx import AppContext
-    from ..wrappers import Request, Response
+    from ..wrappers import Response
     from ..wrappers.response import Answer
 
 Presentation = t.Callable[["AppContext", "Response"], t.Any]
@@ -139,7 +139,7 @@ async def full_dispatch(ctx: AppContext) -> Response:
         if request_started.receivers:
             await emit(ctx, request_started)
         if ctx.has_big_form:
-            await InThread(parse_form, (ctx.request,))
+            await InThread(ctx.request.parse_ahead)
         value = await stages.preprocess(ctx) if ctx.plan.has_before or stages.preprocesses else None
         if value is None:
             if ctx.read_on is not None:
@@ -148,14 +148,6 @@ async def full_dispatch(ctx: AppContext) -> Response:
     except Exception as error:
         value = await stages.user_exception(ctx, error)
     return t.cast("Response", await stages.finalize(ctx, value))
-
-
-def parse_form(request: Request) -> None:
-    """Parse a form ahead of its first use. What is wrong with it is for the view to find, when it reads the form."""
-    try:
-        request.form  # noqa: B018
-    except HTTPException:
-        return
 
 
 async def read_on(ctx: AppContext) -> None:

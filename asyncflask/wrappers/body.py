@@ -160,6 +160,12 @@ class Body:
         if self._spool is not None:
             self._spool.release()
 
+    def end(self) -> None:
+        """``close``, and not even readers that are half-way may read on."""
+        self.close()
+        if self._spool is not None:
+            self._spool.end()
+
     # What readers use
 
     def check(self, limit: int | None) -> None:
@@ -237,6 +243,11 @@ class Spool:
     def settle(self) -> None:
         """Close the file if nobody needs it any more."""
         if self.released and all(reader.done for reader in self.readers):
+            self.file.close()
+
+    def end(self) -> None:
+        """Close the file, whoever reads it."""
+        with self.lock:
             self.file.close()
 
     def __del__(self) -> None:

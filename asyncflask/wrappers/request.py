@@ -127,6 +127,8 @@ class Request(BaseRequest):
     shallow = False
     _body: Body | BodyStream | None = None
     _files: list[Any] | None = None
+    # What `parse_ahead` found, form and files or an error, and on what terms.
+    _ahead: tuple[tuple[Any, ...], tuple[Any, Any] | Exception] | None = None
     _paths: tuple[str, str]
 
     if TYPE_CHECKING:
@@ -353,10 +355,41 @@ class Request(BaseRequest):
         parser.stream_factory = kept(parser.stream_factory, self._files)
         return parser
 
+    def parse_ahead(self) -> None:
+        """Parse the form before its first use, as in a thread while the view will run on the loop.
+
+        Nobody sees a difference: what is wrong with the form is raised at its first use, limits that are set until then
+        count, and the body can still be read as it came.
+        """
+        own = self.__dict__
+        terms = self._form_terms
+        try:
+            super()._load_form_data()
+            self._ahead = terms, (own.pop("form"), own.pop("files"))
+        except Exception as error:
+            self._ahead = terms, error
+        own.pop("stream", None)
+        own.pop("_reader", None)
+        self.asgi_body = self._body  # the environ's input begins anew, too
+
+    @property
+    def _form_terms(self) -> tuple[Any, ...]:
+        limits = self.max_content_length, self.max_form_memory_size, self.max_form_parts
+        return *limits, self.form_data_parser_class, self.parameter_storage_class
+
     def _load_form_data(self) -> None:
-        if "form" in self.__dict__:
+        own = self.__dict__
+        if "form" in own:
             return
-        super()._load_form_data()
+        ahead, self._ahead = self._ahead, None
+        as_it_came = "stream" not in own or "_cached_data" in own
+        if ahead is not None and as_it_came and ahead[0] == self._form_terms:
+            own["stream"] = io.BytesIO()
+            if isinstance(ahead[1], Exception):
+                raise ahead[1]
+            own["form"], own["files"] = ahead[1]
+        else:
+            super()._load_form_data()
         config = type(self).current_config()
         if config is not None and config["DEBUG"] and not self.files and self.mimetype != "multipart/form-data":
             # A development aid from a higher layer; imported only where it is used.
@@ -412,3 +445,9 @@ class Request(BaseRequest):
         environ = self.__dict__.get("environ")
         if environ is not None and environ.get("werkzeug.request") is self:
             environ["werkzeug.request"] = None  # this cycle would wait for the garbage collector
+
+    def end(self) -> None:
+        """``close``, once the response was sent: a body that was read half-way, as by a bad form, is let go of too."""
+        self.close()
+        if isinstance(self._body, Body):
+            self._body.end()
