@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from contextvars import ContextVar
 
@@ -83,7 +84,8 @@ def test_a_request_smuggled_in_a_body_is_never_answered(app, serve_each, calls):
     live = serve_each(app)
     inner = request("POST", "/echo", body=b"smuggled")
     with live.connect() as wire:
-        wire.send(request("POST", "/echo", "Content-Length: 6", "Transfer-Encoding: chunked", body=b"0\r\n\r\n" + inner))
+        lines = ["Content-Length: 6", "Transfer-Encoding: chunked"]
+        wire.send(request("POST", "/echo", *lines, body=b"0\r\n\r\n" + inner))
         assert wire.answer().status == 400
         assert wire.closed()
     assert calls == []
@@ -216,10 +218,8 @@ def test_a_body_that_no_view_read_is_not_taken_for_the_next_request(app, serve_e
         with live.connect() as wire:
             wire.send(request("POST", target, body=evil + b"x" * 1000) + request("GET", "/alive"))
             assert wire.answer().status == status
-            try:
+            with contextlib.suppress(Cut):
                 assert wire.answer().text == "alive"
-            except Cut:
-                pass
         live.alive()
 
 
@@ -245,10 +245,8 @@ def test_bad_chunks(app, serve_each, calls, body):
     live = serve_each(app)
     with live.connect() as wire:
         wire.send(request("POST", "/echo", "Transfer-Encoding: chunked", body=body))
-        try:
+        with contextlib.suppress(Cut):
             assert wire.answer().status == 400
-        except Cut:
-            pass
         assert wire.closed()
     live.alive()
 
@@ -268,10 +266,8 @@ def test_an_immense_header_is_refused(app, serve_each):
     live = serve_each(app)
     with live.connect() as wire:
         wire.send(request("GET", "/alive", "X: " + "x" * 1_000_000))
-        try:
+        with contextlib.suppress(Cut):
             assert wire.answer().status in (200, 400, 431)
-        except Cut:
-            pass
     live.alive()
 
 
