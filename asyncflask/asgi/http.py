@@ -45,7 +45,10 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
         context.run(ctx.unbind)
         return await refuse(send, t.cast(HTTPException, request.routing_exception))
     link = scope.get("asyncflask.client")
-    bridge: Bridge = app.bridge() if link is None else link.bridge
+    if link is None:
+        bridge = app.bridge()
+    else:  # the sync test client: it takes over, at the end, which ContextVars have been set
+        bridge, link.context = link.bridge, context
     try:
         if request.routing_exception is None and may_have_body(scope, headers):
             await _take_body(app, ctx, headers, bridge, receive)

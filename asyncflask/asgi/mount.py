@@ -43,6 +43,23 @@ class Mounts:
                 return app, {**scope, "root_path": root_path + prefix, "path": root_path + path}
         return None
 
+    def under_environ(self, environ: dict[str, t.Any]) -> tuple[t.Any, dict[str, t.Any]] | None:
+        """As `under`, for a WSGI environ: the application's WSGI side, and the environ for it."""
+        path: str = environ.get("PATH_INFO", "")
+        for prefix, app in self._apps:
+            raw = prefix.encode().decode("latin-1")  # PEP 3333: text of an environ is bytes in disguise
+            if path.startswith(raw) and (len(path) == len(raw) or path[len(raw)] == "/"):
+                script_name = environ.get("SCRIPT_NAME", "") + raw
+                target = getattr(app, "wsgi_app", None) or _asgi_only
+                return target, {**environ, "SCRIPT_NAME": script_name, "PATH_INFO": path[len(raw) :]}
+        return None
+
+
+def _asgi_only(environ: dict[str, t.Any], start_response: t.Callable[..., t.Any]) -> t.Iterable[bytes]:
+    text = b"What is mounted here speaks ASGI only, and this is a WSGI server. Serve the app with an ASGI server.\n"
+    start_response("501 Not Implemented", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
+    return [text]
+
 
 def is_asgi(app: t.Any) -> bool:
     """Return whether a callable is an ASGI 3 application: a coroutine function, or an object whose call is one."""
