@@ -1,8 +1,9 @@
-"""Each example is a program of its own: while its test is imported, its folder is first on the path."""
+"""Each example is a program of its own: only while its test is imported is its folder on the path."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,15 @@ import pytest
 HERE = Path(__file__).parent
 
 
-def pytest_collectstart(collector: pytest.Collector) -> None:
-    if isinstance(collector, pytest.Module) and HERE in collector.path.parents:
-        sys.path[:] = [entry for entry in sys.path if HERE not in Path(entry).parents]
-        sys.path.insert(0, str(collector.path.parent))
-        for name in ("app", "run"):
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    if not isinstance(collector, pytest.Module) or HERE not in collector.path.parents:
+        return (yield)
+    folder = collector.path.parent
+    sys.path.insert(0, str(folder))
+    try:
+        return (yield)
+    finally:
+        sys.path.remove(str(folder))
+        for name in [path.stem for path in folder.glob("*.py")]:  # "app" is a module of every example
             sys.modules.pop(name, None)
