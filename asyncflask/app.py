@@ -13,9 +13,9 @@ import sys
 import typing as t
 import weakref
 from contextlib import closing
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from datetime import timedelta
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from inspect import iscoroutinefunction
 from urllib.parse import quote
 
@@ -197,6 +197,10 @@ class App(Resources, SansioApp):
         """Return the coroutine that runs a whole request."""
         return run.exchange(ctx)
 
+    def end_exchange(self, ctx: AppContext) -> t.Coroutine[t.Any, t.Any, None]:
+        """Return the coroutine that ends a request whose body has kept its context until now."""
+        return run.end(ctx)
+
     def teardown_context(self, ctx: AppContext, error: BaseException | None) -> t.Awaitable[None]:
         """Return the coroutine that runs every teardown function of a context."""
         return run.teardown(ctx, error)
@@ -236,6 +240,9 @@ class App(Resources, SansioApp):
 
         Assign a middleware: ``app.wsgi_app = Middleware(app.wsgi_app)``. It is honoured under ASGI too.
         """
+        if self.mounts and (mounted := self.mounts.under_environ(environ)) is not None:
+            app, its_environ = mounted
+            return t.cast("t.Iterable[bytes]", app(its_environ, start_response))
         context = copy_context()
         bridge = current_bridge() or background()
         ctx = AppContext(self, request=self.request_class(environ))
@@ -249,7 +256,9 @@ class App(Resources, SansioApp):
         response = drive(run.exchange(ctx, run.to_wsgi), context, bridge)
         if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
             response.call_on_close(ctx.end_request)
-        return respond_wsgi(environ, start_response, response, context, bridge)
+        ctx.sends_body = ctx.pushes > 0
+        end = partial(_end_in_thread, ctx, context, bridge)
+        return respond_wsgi(environ, start_response, response, context, bridge, end)
 
     def __call__(self, *args: t.Any) -> t.Any:
         """Serve as ASGI 3 ``(scope, receive, send)``, ASGI 2 ``(scope)``, or WSGI ``(environ, start_response)``."""
@@ -612,6 +621,11 @@ class App(Resources, SansioApp):
 Flask = App
 
 _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
+
+
+def _end_in_thread(ctx: AppContext, context: Context, bridge: Bridge) -> None:
+    if ctx.ending is not None:
+        drive(run.end(ctx), context, bridge)
 
 
 def _current_request_ctx() -> AppContext:

@@ -95,6 +95,10 @@ class AppContext:
     # ... and about its body: whether it is a form that is better parsed in a thread; how to read on past the limit.
     has_big_form = False
     read_on: t.Callable[[], t.Coroutine[t.Any, t.Any, None]] | None = None
+    # ... and while it sends a body that keeps this context: the last pop, made inside a step of the body, only leaves
+    # its error here. Teardown follows outside of that step, where coroutines can be awaited in the exchange's context.
+    sends_body = False
+    ending: tuple[BaseException | None] | None = None
     flashes: list[tuple[str, str]] | None = None
     # The context that was current at the first push, and that same one if this joined it.
     _outer: AppContext | None = None
@@ -243,21 +247,34 @@ class AppContext:
             AssertionError: another context is the current one.
             Exception: what a teardown function raised, after all have run; several come as an ExceptionGroup.
         """
+        error = sys.exc_info()[1] if exc is _sentinel else exc
+        if self._leaves_end(error):
+            return
         try:
             if len(self._tokens) == 1 and not self._held:
-                self._tear_down(sys.exc_info()[1] if exc is _sentinel else exc)
+                self._tear_down(error)
         finally:
             if self.unbind():
                 appcontext_popped.send(self.app, _async_wrapper=waited_for)
 
     async def pop_async(self, exc: BaseException | None = None) -> None:
         """As `pop`, for a running loop: ``async def`` teardown functions and signal receivers are awaited."""
+        if self._leaves_end(exc):
+            return
         try:
             if len(self._tokens) == 1 and not self._held:
                 await self.app.teardown_context(self, exc)
         finally:
             if self.unbind() and appcontext_popped.receivers:
                 await self.app.emit(self, appcontext_popped)
+
+    def _leaves_end(self, error: BaseException | None) -> bool:
+        if not self.sends_body or len(self._tokens) != 1 or self._held:
+            return False
+        self.ending = (error,)
+        self._reset()
+        self._tokens.append(None)  # as `bind` had left it
+        return True
 
     def _tear_down(self, exc: BaseException | None) -> None:
         steps: list[t.Callable[[], None]] = []

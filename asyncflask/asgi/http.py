@@ -17,7 +17,7 @@ from ..wrappers.body import Body
 from ..wrappers.stream import BodyStream
 from .disconnect import Listener, Probe, cancelled_when_left, listener_of, stop_listening
 from .scope import client_fault, may_have_body, split_path
-from .stream import Contexts, Receive, Send, stream_from_thread, stream_on_loop
+from .stream import Contexts, End, Receive, Send, close_on_loop, stream_from_thread, stream_on_loop
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -60,6 +60,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
         else:
             await _on_loop(app, ctx, bridge, context, receive, send)
     finally:
+        ctx.sends_body = False
         if "asyncflask.listener" in scope:
             await stop_listening(scope)
         if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
@@ -135,15 +136,15 @@ def _puller(receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
 async def _on_loop(app: App, ctx: AppContext, bridge: Bridge, context: Context, receive: Receive, send: Send) -> None:
     """Run an async request, or any without threads, on the loop."""
     answer = await InContext(app.exchange(ctx), context, bridge)
-    await _send(answer, ctx, context, bridge, receive, send)
+    await _send(answer, app, ctx, context, bridge, receive, send)
 
 
 async def _send(
-    answer: Answer, ctx: AppContext, context: Context, bridge: Bridge, receive: Receive, send: Send
+    answer: Answer, app: App, ctx: AppContext, context: Context, bridge: Bridge, receive: Receive, send: Send
 ) -> None:
     status, pairs, body, response = answer
     start = {"type": "http.response.start", "status": status, "headers": _with_close(ctx, pairs)}
-    if body is not None:
+    if response is None or body is not None:
         try:
             await send(start)
             await send({"type": "http.response.body", "body": body})
@@ -151,18 +152,37 @@ async def _send(
             pass
         finally:
             if response is not None:
-                await InContext(response.close_async(), context, bridge)
+                await close_on_loop(response, bridge, context, _ending(app, ctx, context, bridge))
         return
-    assert response is not None
     listener = listener_of(t.cast(Scope, ctx.request.scope), receive)
     if response.is_async_iterable or ctx.lane is INLINE:
-        if ctx.lane is WORKER:
-            ctx.lane = LOOP  # the body is produced on the loop, and so ends the request there
+        end = _ending(app, ctx, context, bridge)
         async with cancelled_when_left(listener):
-            await stream_on_loop(response, start, bridge, context, send, listener)
+            await stream_on_loop(response, start, bridge, context, send, listener, end)
     else:
-        contexts = (context, copy_context())
-        await bridge.submit(stream_from_thread, response, start, bridge, contexts, send, listener, side=True)
+        ctx.lane = WORKER  # the body is produced in a thread, and so ends the request there
+        contexts, end_there = (context, copy_context()), _ending_in_thread(app, ctx, context, bridge)
+        job = bridge.submit(stream_from_thread, response, start, bridge, contexts, send, listener, end_there, side=True)
+        await job
+
+
+def _ending(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> End:
+    async def end() -> None:
+        # In its own thread a sync request ends after all of this: see `_work`.
+        if ctx.ending is not None and ctx.lane is not WORKER:
+            await InContext(app.end_exchange(ctx), context, bridge)
+
+    ctx.sends_body = ctx.pushes > 0
+    return end
+
+
+def _ending_in_thread(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> End:
+    def end() -> None:
+        if ctx.ending is not None:
+            drive(app.end_exchange(ctx), context, bridge)
+
+    ctx.sends_body = ctx.pushes > 0
+    return end
 
 
 def _with_close(ctx: AppContext, pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -179,18 +199,26 @@ async def _in_worker(app: App, ctx: AppContext, bridge: Bridge, context: Context
         return await refuse(send, error)
     answer = await job
     if answer is not None:
-        await _send(answer, ctx, context, bridge, receive, send)
+        await _send(answer, app, ctx, context, bridge, receive, send)
 
 
 def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send) -> Answer | None:
     """In the thread: run the exchange; send its answer from here if it has code of its own to run, else return it."""
-    answer = drive(app.exchange(ctx), contexts[0], bridge)
+    inside, outside = contexts
+    answer = drive(app.exchange(ctx), inside, bridge)
     status, pairs, body, response = answer
-    if response is None or response.is_async_iterable:
+    if response is None or (response.is_async_iterable and not ctx.pushes):
         return answer
+    end = _ending_in_thread(app, ctx, inside, bridge)
+    if response.is_async_iterable:  # it keeps the request's context, whose end belongs in this thread
+        try:
+            bridge.run(_send(answer, app, ctx, inside, bridge, receive, send), outside)
+        finally:
+            end()
+        return None
     start = {"type": "http.response.start", "status": status, "headers": _with_close(ctx, pairs)}
     listener = bridge.run(_listening(t.cast(Scope, ctx.request.scope), receive), Context())
-    stream_from_thread(response, start, bridge, contexts, send, listener, body)
+    stream_from_thread(response, start, bridge, contexts, send, listener, end, body)
     return None
 
 

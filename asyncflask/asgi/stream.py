@@ -22,6 +22,9 @@ Send = t.Callable[[Message], t.Awaitable[None]]
 Contexts = tuple[Context, Context]
 """The context of the exchange, and the one in which the server called us."""
 
+End = t.Callable[[], t.Any]
+"""Ends the request, if a step of the body has kept its context and let go of it now; on the loop it is awaited."""
+
 LAST: Message = {"type": "http.response.body", "body": b"", "more_body": False}
 
 _END: t.Any = object()
@@ -46,11 +49,13 @@ def stream_from_thread(
     contexts: Contexts,
     send: Send,
     listener: Listener,
+    end: End,
     body: bytes | None = None,
 ) -> None:
     """Send a response from the worker thread that runs in it: the start, every piece, the end; and close it.
 
     Each piece waits until the server has taken the one before. A `body` that is there as a whole is the only piece.
+    `end` is called after the last piece, and after a close that came before that.
     """
     inside, outside = contexts
     try:
@@ -61,15 +66,19 @@ def stream_from_thread(
                 return
             if piece:
                 bridge.run(deliver(send, part(piece)), outside)
+        end()
         bridge.run(deliver(send, LAST), outside)
     except ClientGone:
         return
     finally:
-        inside.run(response.close)
+        try:
+            inside.run(response.close)
+        finally:
+            end()
 
 
 async def stream_on_loop(
-    response: Response, start: Message, bridge: Bridge, context: Context, send: Send, listener: Listener
+    response: Response, start: Message, bridge: Bridge, context: Context, send: Send, listener: Listener, end: End
 ) -> None:
     """As `stream_from_thread`, on the loop: for an async iterable, or a sync one that is to run in place."""
     try:
@@ -80,11 +89,20 @@ async def stream_on_loop(
                 return
             if piece:
                 await deliver(send, part(piece))
+        await end()
         await deliver(send, LAST)
     except ClientGone:
         return
     finally:
+        await close_on_loop(response, bridge, context, end)
+
+
+async def close_on_loop(response: Response, bridge: Bridge, context: Context, end: End) -> None:
+    """Close a response that was sent, or left in the middle; then end the request if it is still to be ended."""
+    try:
         await InContext(response.close_async(), context, bridge)
+    finally:
+        await end()
 
 
 def part(piece: bytes) -> Message:

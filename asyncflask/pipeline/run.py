@@ -117,6 +117,13 @@ async def exchange(ctx: AppContext, present: Presentation = to_asgi) -> t.Any:
             ctx.unbind()
 
 
+async def end(ctx: AppContext) -> None:
+    """End a request whose body has kept its context, once a step of that body has said so."""
+    if ctx.ending is not None:
+        (error,), ctx.ending, ctx.sends_body = ctx.ending, None, False
+        await ctx.pop_async(error)
+
+
 def tears_down(ctx: AppContext) -> bool:
     """Return whether the end of a request has anything to do, hooks or receivers, that has to be awaited."""
     plan = ctx.plan

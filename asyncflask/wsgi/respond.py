@@ -12,6 +12,8 @@ if t.TYPE_CHECKING:
 
     from ..wrappers import Response
 
+End = t.Callable[[], None]
+
 
 def respond(
     environ: WSGIEnvironment,
@@ -19,6 +21,7 @@ def respond(
     response: Response,
     context: Context,
     bridge: Bridge,
+    end: End,
 ) -> t.Iterable[bytes]:
     """Give a finished response to a WSGI server.
 
@@ -28,6 +31,7 @@ def respond(
         response: called as a WSGI application, unless its body is an async iterable.
         context: the Context of the exchange: every step of the body and its close run in there.
         bridge: where async iterables are awaited.
+        end: called after the last piece and after the close, to end a request whose context the body has kept.
 
     Returns:
         the body, to be iterated and closed by the server in whatever thread it likes.
@@ -38,16 +42,17 @@ def respond(
         bodiless = (
             environ["REQUEST_METHOD"] == "HEAD" or response.status_code in (204, 304) or response.status_code < 200
         )
-        return _AwaitedBody(response, context, bridge, empty=bodiless)
-    return _BodyInContext(context.run(response, environ, start_response), context)
+        return _AwaitedBody(response, context, bridge, end, empty=bodiless)
+    return _BodyInContext(context.run(response, environ, start_response), context, end)
 
 
 class _BodyInContext:
     """An iterable that takes each of its steps in a given Context, and closes there, once."""
 
-    def __init__(self, body: t.Iterable[bytes], context: Context) -> None:
+    def __init__(self, body: t.Iterable[bytes], context: Context, end: End) -> None:
         self._body: t.Any = body
         self._context = context
+        self._end_request = end
         self._steps: t.Iterator[bytes] | None = None
 
     def __iter__(self) -> t.Self:
@@ -56,23 +61,31 @@ class _BodyInContext:
     def __next__(self) -> bytes:
         if self._steps is None:
             self._steps = t.cast("t.Iterator[bytes]", self._context.run(iter, self._body))
-        return self._context.run(self._steps.__next__)
+        piece = self._context.run(next, self._steps, None)
+        if piece is None:
+            self._end_request()
+            raise StopIteration
+        return piece
 
     def close(self) -> None:
         body, self._body, self._steps = self._body, (), None
         close = getattr(body, "close", None)
-        if close is not None:
-            self._context.run(close)
+        try:
+            if close is not None:
+                self._context.run(close)
+        finally:
+            self._end_request()
 
 
 class _AwaitedBody:
     """An async body as a WSGI server wants it: each step waits for the loop."""
 
-    def __init__(self, response: Response, context: Context, bridge: Bridge, *, empty: bool) -> None:
+    def __init__(self, response: Response, context: Context, bridge: Bridge, end: End, *, empty: bool) -> None:
         self._response: Response | None = response
         self._source: t.Any = response.response
         self._bridge = bridge
         self._context = context
+        self._end_request = end
         self._empty = empty
         self._steps: t.Any = None
 
@@ -85,6 +98,7 @@ class _AwaitedBody:
         piece: bytes | None = self._bridge.run(self._step(), self._context)
         if piece is None:
             self._empty = True
+            self._end_request()
             raise StopIteration
         return piece
 
@@ -103,7 +117,10 @@ class _AwaitedBody:
         try:
             self._bridge.run(self._end(), self._context)
         finally:
-            self._context.run(response.close)
+            try:
+                self._context.run(response.close)
+            finally:
+                self._end_request()
 
     async def _end(self) -> None:
         for iterable in (self._steps, self._source):

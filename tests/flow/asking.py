@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,7 +115,16 @@ def ask_asgi(app: Any, path: str, method: str = "GET", **options: Any) -> Got:
     return asyncio.run(ask(app, path, method, **options))
 
 
-BY_WAY: dict[str, Callable[..., Got]] = {"asgi": ask_asgi, "client": ask_client, "wsgi": ask_wsgi}
+def apart(function: Callable[..., Got]) -> Callable[..., Got]:
+    """Return `function` run in a copy of the caller's context: the sync client gives back what a request has set."""
+
+    def call(*args: Any, **options: Any) -> Got:
+        return copy_context().run(function, *args, **options)
+
+    return call
+
+
+BY_WAY: dict[str, Callable[..., Got]] = {"asgi": ask_asgi, "client": apart(ask_client), "wsgi": apart(ask_wsgi)}
 
 
 async def turns(until: Callable[[], Any], most: int = 10_000) -> None:

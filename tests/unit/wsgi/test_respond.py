@@ -36,13 +36,16 @@ class Server:
     def __init__(self, bridge, context):
         self.bridge, self.context = bridge, context
 
+    def end(self):
+        """End the request; a response by itself has none."""
+
     def start(self, response, method="GET"):
         def start_response(status, headers, exc_info=None):
             self.status, self.headers = status, headers
             return print
 
         environ = create_environ(method=method)
-        return respond(environ, start_response, response, self.context, self.bridge)
+        return respond(environ, start_response, response, self.context, self.bridge, self.end)
 
     def body(self, response, method="GET"):
         iterable = self.start(response, method)
@@ -169,10 +172,29 @@ def test_the_validator_of_pep_3333_has_nothing_to_say(bridge, context, is_async)
         yield "x"
 
     def app(environ, start_response):
-        return respond(environ, start_response, Response(pieces() if is_async else ["x"]), context, bridge)
+        return respond(environ, start_response, Response(pieces() if is_async else ["x"]), context, bridge, lambda: None)
 
     iterable = validator(app)(create_environ(), lambda status, headers, exc_info=None: print)
     try:
         assert b"".join(iterable) == b"x"
     finally:
         iterable.close()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_the_request_is_ended_after_the_last_piece_and_outside_of_its_context(server, is_async):
+    order = []
+
+    async def async_pieces():
+        yield "x"
+        order.append("last piece")
+
+    def pieces():
+        yield "x"
+        order.append("last piece")
+
+    server.end = lambda: order.append(variable.get())
+    response = Response(async_pieces() if is_async else pieces())
+    response.call_on_close(lambda: order.append("closed"))
+    assert server.body(response) == b"x"
+    assert order == ["last piece", "outside", "closed", "outside"]
