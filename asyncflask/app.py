@@ -597,10 +597,10 @@ class App(Resources, SansioApp):
         named_host, _, named_port = (self.config["SERVER_NAME"] or "").partition(":")
         host = host or named_host or "127.0.0.1"
         port = int(next((p for p in (port, named_port or None) if p is not None), 5000))
-        options = {"use_reloader": self.debug, "use_debugger": self.debug, "threaded": True} | options
+        defaults = {"use_reloader": self.debug, "use_debugger": self.debug, "threaded": self.config["THREADED"]}
         cli.show_server_banner(self.debug, self.name)
         try:
-            serving.run_simple(host, port, self, **options)
+            serving.run_simple(host, port, self, **(defaults | options))
         finally:
             # Set-up is open again, for an interactive session that runs the app more than once.
             self._got_first_request = False
