@@ -1,12 +1,17 @@
-"""Flask's API, native to asyncio."""
+"""Flask's API, native to asyncio.
+
+Names that bring Jinja or other big libraries with them load when they are first asked for.
+"""
 
 from __future__ import annotations
+
+import sys as _sys
+import typing as _t
 
 from . import json as json
 from .app import App as App
 from .app import Flask as Flask
 from .blueprints import Blueprint as Blueprint
-from .compat import install_as_flask as install_as_flask
 from .config import Config as Config
 from .ctx import after_this_request as after_this_request
 from .ctx import copy_current_request_context as copy_current_request_context
@@ -27,6 +32,7 @@ from .helpers import send_from_directory as send_from_directory
 from .helpers import stream_with_context as stream_with_context
 from .helpers import url_for as url_for
 from .json import jsonify as jsonify
+from .lazy import late_names as _late_names
 from .signals import appcontext_popped as appcontext_popped
 from .signals import appcontext_pushed as appcontext_pushed
 from .signals import appcontext_tearing_down as appcontext_tearing_down
@@ -37,10 +43,79 @@ from .signals import request_finished as request_finished
 from .signals import request_started as request_started
 from .signals import request_tearing_down as request_tearing_down
 from .signals import template_rendered as template_rendered
-from .templating import render_template as render_template
-from .templating import render_template_string as render_template_string
-from .templating import stream_template as stream_template
-from .templating import stream_template_string as stream_template_string
 from .wrappers import Request as Request
 from .wrappers import Response as Response
-from .wsgi import WSGIAdapter as WSGIAdapter
+
+if _t.TYPE_CHECKING:
+    from . import cli as cli
+    from . import compat as compat
+    from . import templating as templating
+    from .compat import install_as_flask as install_as_flask
+    from .templating import render_template as render_template
+    from .templating import render_template_string as render_template_string
+    from .templating import stream_template as stream_template
+    from .templating import stream_template_string as stream_template_string
+    from .wsgi import WSGIAdapter as WSGIAdapter
+
+__all__ = [
+    "App",
+    "Blueprint",
+    "Config",
+    "Flask",
+    "Request",
+    "Response",
+    "WSGIAdapter",
+    "abort",
+    "after_this_request",
+    "appcontext_popped",
+    "appcontext_pushed",
+    "appcontext_tearing_down",
+    "before_render_template",
+    "copy_current_request_context",
+    "current_app",
+    "flash",
+    "g",
+    "get_flashed_messages",
+    "get_template_attribute",
+    "got_request_exception",
+    "has_app_context",
+    "has_request_context",
+    "install_as_flask",
+    "json",
+    "jsonify",
+    "make_response",
+    "message_flashed",
+    "redirect",
+    "render_template",
+    "render_template_string",
+    "request",
+    "request_finished",
+    "request_started",
+    "request_tearing_down",
+    "send_file",
+    "send_from_directory",
+    "session",
+    "stream_template",
+    "stream_template_string",
+    "stream_with_context",
+    "template_rendered",
+    "url_for",
+]
+
+_LATE = {
+    "WSGIAdapter": "wsgi",
+    "cli": "cli",
+    "compat": "compat",
+    "install_as_flask": "compat",
+    "render_template": "templating",
+    "render_template_string": "templating",
+    "stream_template": "templating",
+    "stream_template_string": "templating",
+    "templating": "templating",
+}
+
+__getattr__ = _late_names(__name__, {name: f"{__name__}.{place}" for name, place in _LATE.items()})
+
+
+def __dir__() -> list[str]:
+    return sorted({*vars(_sys.modules[__name__]), *_LATE})

@@ -19,7 +19,6 @@ from functools import partial, update_wrapper
 from inspect import iscoroutinefunction
 from urllib.parse import quote
 
-import click
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError, RequestRedirect
@@ -41,7 +40,6 @@ from .sansio.scaffold import Folder
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .threads import Bridge, PoolBridge, WorkerPool, background, current_bridge, drive, run_anywhere, run_async
 from .wrappers import Request, Response
-from .wsgi import WSGIAdapter
 from .wsgi import respond as respond_wsgi
 
 if t.TYPE_CHECKING:
@@ -50,6 +48,7 @@ if t.TYPE_CHECKING:
     from werkzeug.routing import MapAdapter, Rule
 
     from .asgi.stream import Receive, Send
+    from .cli import AppGroup
     from .templating import Environment
     from .testing import FlaskClient, FlaskCliRunner
     from .wrappers.response import Answer
@@ -137,16 +136,19 @@ class App(Resources, SansioApp):
             template_folder, instance_path, instance_relative_config, root_path,
         )
         # fmt: on
-        from .cli import AppGroup
-
-        #: the commands of the app; ``asyncflask`` finds them there
-        self.cli = AppGroup(self.name)
         self.mounts = Mounts()
         self.plans: dict[int, hooks.Plan] = {}
         if self.has_static_folder:
             if bool(static_host) != host_matching:
                 raise AssertionError("Invalid static_host/host_matching combination")
             self._add_static_route(static_host)
+
+    @lazy
+    def cli(self) -> AppGroup:  # type: ignore[override]
+        """The commands of the app; ``asyncflask`` finds them there."""
+        from .cli import AppGroup  # a layer above, and click with it: loaded when somebody asks for commands
+
+        return AppGroup(self.name)
 
     def _add_static_route(self, host: str | None) -> None:
         # The view must not hold the app, or the app would not be freed when the last reference to it goes.
@@ -233,6 +235,8 @@ class App(Resources, SansioApp):
         elif self.stages.wsgi_app_is_ours:
             await serve_http(self, scope, receive, send)
         else:
+            from .wsgi import WSGIAdapter  # seldom needed
+
             await WSGIAdapter(self.wsgi_app, bridge_for=lambda loop: self.bridge())(scope, receive, send)
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
@@ -283,6 +287,8 @@ class App(Resources, SansioApp):
         """
         self._check_setup_finished("mount")
         if not is_asgi(app):
+            from .wsgi import WSGIAdapter
+
             app = WSGIAdapter(app, bridge_for=lambda loop: self.bridge())
         self.mounts.add(prefix, app)
 
@@ -578,6 +584,8 @@ class App(Resources, SansioApp):
             load_dotenv: whether ``.env`` and ``.flaskenv`` are read.
             options: for `serving.run_simple`.
         """
+        import click
+
         from . import cli, serving
 
         if os.environ.get("ASYNCFLASK_RUN_FROM_CLI", os.environ.get("FLASK_RUN_FROM_CLI")) == "true":

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import typing as t
 
+from .lazy import lazy
 from .resources import Resources
 from .sansio.blueprints import Blueprint as SansioBlueprint
 from .sansio.blueprints import BlueprintSetupState
 from .sansio.scaffold import Folder, unset
+
+if t.TYPE_CHECKING:
+    from .cli import AppGroup
 
 __all__ = ["Blueprint", "BlueprintSetupState"]
 
@@ -45,11 +49,13 @@ class Blueprint(Resources, SansioBlueprint):
             subdomain=subdomain,
             cli_group=cli_group,
         )
-        # the command line is a layer above: loaded when the first blueprint is made
-        from .cli import AppGroup
 
-        #: The blueprint's commands.
-        self.cli = AppGroup(name)
+    @lazy
+    def cli(self) -> AppGroup:  # type: ignore[override]
+        """The blueprint's commands."""
+        from .cli import AppGroup  # a layer above, and click with it: loaded when the first command is added
+
+        return AppGroup(self.name)
 
     def open_resource(self, resource: str, mode: str = "rb", encoding: str | None = "utf-8") -> t.IO[t.Any]:
         """As `Resources.open_resource`; text is UTF-8 unless said otherwise."""

@@ -111,3 +111,13 @@ request: Request = LocalProxy(_cv_app, "request", unbound_message=_no_req_msg)  
 
 session: SessionMixin = LocalProxy(_cv_app, "session", unbound_message=_no_req_msg)  # type: ignore[assignment]
 """The session of the current request; touching it opens it."""
+
+
+def _default_template_ctx_processor() -> dict[str, t.Any]:
+    # The objects behind two proxies, as these are quicker. The session stays a proxy: touching it has to count.
+    seen: dict[str, t.Any] = {}
+    if (app_ctx := _cv_app.get(None)) is not None:
+        seen["g"] = app_ctx.g
+        if (owner := _cv_request.get(None)) is not None:
+            seen["request"] = owner.request
+    return seen

@@ -1,8 +1,11 @@
-"""Attributes that are worked out when first read: the way to pay only for what is touched."""
+"""Attributes and modules that are worked out when first read: the way to pay only for what is touched."""
 
 from __future__ import annotations
 
+import sys
 import typing as t
+from functools import cached_property
+from importlib import import_module
 
 T = t.TypeVar("T")
 
@@ -45,3 +48,51 @@ class lazy(unless_set[T]):
             return self
         value = instance.__dict__[self.name] = self.make(instance)
         return value
+
+
+class _Late:
+    """What `late` returns; no data descriptor, so that plain assignment on an instance or a subclass wins."""
+
+    def __init__(self, load: t.Callable[[], t.Any]) -> None:
+        self.load = load
+
+    def __get__(self, instance: object | None, owner: type) -> t.Any:
+        return self.value
+
+    @cached_property
+    def value(self) -> t.Any:
+        return self.load()
+
+
+def late(load: t.Callable[[], T]) -> T:
+    """Return a class attribute whose value is loaded when the class or an instance is first asked for it.
+
+    Args:
+        load: called without arguments; may run twice if two threads ask at once.
+
+    Returns:
+        the attribute, typed as the value it stands for.
+    """
+    return t.cast(T, _Late(load))
+
+
+def late_names(owner: str, places: t.Mapping[str, str]) -> t.Callable[[str], t.Any]:
+    """Return a module's ``__getattr__``: names of others that it offers and that are imported when asked for.
+
+    Args:
+        owner: the module's ``__name__``; what was imported is kept there.
+        places: name -> absolute name of the module that has it; the module itself if it ends with ``.name``.
+
+    Raises AttributeError, when called, for a name that is not in `places`.
+    """
+
+    def get(name: str) -> t.Any:
+        place = places.get(name)
+        if place is None:
+            raise AttributeError(f"module {owner!r} has no attribute {name!r}")
+        module = import_module(place)
+        value = module if place.endswith(f".{name}") else getattr(module, name)
+        setattr(sys.modules[owner], name, value)
+        return value
+
+    return get

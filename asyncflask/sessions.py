@@ -9,14 +9,17 @@ import hashlib
 import typing as t
 from collections.abc import Awaitable, Mapping, MutableMapping
 from datetime import UTC, datetime
+from functools import cache
 
-from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.datastructures import CallbackDict
 
-from .json.tag import TaggedJSONSerializer
+from .lazy import late, late_names
 
 if t.TYPE_CHECKING:
+    from itsdangerous import URLSafeTimedSerializer
+
     from .app import App
+    from .json.tag import TaggedJSONSerializer
     from .wrappers import Request, Response
 
 # How many serializers an interface keeps: one a set of keys, so a few are plenty.
@@ -187,7 +190,38 @@ class SessionInterface:
         return partitioned
 
 
-session_json_serializer = TaggedJSONSerializer()
+@cache
+def _tagged_json() -> TaggedJSONSerializer:
+    from .json.tag import TaggedJSONSerializer  # it and itsdangerous load with the first session
+
+    return TaggedJSONSerializer()
+
+
+if t.TYPE_CHECKING:
+    session_json_serializer = TaggedJSONSerializer()
+
+
+def __getattr__(name: str) -> t.Any:
+    return _tagged_json() if name == "session_json_serializer" else _others(name)
+
+
+# for those who import them from here, as they can from flask.sessions
+_others = late_names(
+    __name__,
+    {
+        "BadSignature": "itsdangerous",
+        "TaggedJSONSerializer": f"{__package__}.json.tag",
+        "URLSafeTimedSerializer": "itsdangerous",
+    },
+)
+
+
+def _is_unreadable(error: Exception) -> bool:
+    """Say whether an error of loading is the cookie's fault."""
+    from itsdangerous import BadData
+
+    # TypeError, ValueError: rightly signed, but no mapping inside, or text that is none
+    return isinstance(error, (BadData, ValueError, TypeError))
 
 
 class SecureCookieSessionInterface(SessionInterface):
@@ -196,7 +230,7 @@ class SecureCookieSessionInterface(SessionInterface):
     session_class = SecureCookieSession
     lazy_open = True
     #: Turns the session to text: compact JSON with tags for tuples, bytes, dates and so on.
-    serializer: t.Any = session_json_serializer
+    serializer: t.Any = late(_tagged_json)
     #: How the signing key is made of the secret key; what is mixed into it; the hash of the signature.
     key_derivation = "hmac"
     salt = "cookie-session"
@@ -225,6 +259,8 @@ class SecureCookieSessionInterface(SessionInterface):
         return signer
 
     def _new_serializer(self, keys: tuple[str | bytes, ...]) -> URLSafeTimedSerializer:
+        from itsdangerous import URLSafeTimedSerializer  # once: the serializer is kept
+
         how = {"digest_method": self.digest_method, "key_derivation": self.key_derivation}
         return URLSafeTimedSerializer(list(keys), self.salt, self.serializer, signer_kwargs=how)  # type: ignore[arg-type]
 
@@ -238,9 +274,9 @@ class SecureCookieSessionInterface(SessionInterface):
             lifetime = app.permanent_session_lifetime
             try:
                 return self.session_class(signer.loads(cookie, max_age=int(lifetime.total_seconds())))
-            except (BadData, ValueError, TypeError):
-                # TypeError, ValueError: rightly signed, but no mapping inside, or text that is none
-                pass
+            except Exception as error:
+                if not _is_unreadable(error):
+                    raise
         return self.session_class()
 
     def save_session(self, app: App, session: SessionMixin, response: Response) -> None:

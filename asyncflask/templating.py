@@ -10,7 +10,8 @@ import typing as t
 from jinja2 import BaseLoader, Template, TemplateNotFound
 from jinja2 import Environment as BaseEnvironment
 
-from .globals import _cv_app, _cv_request, current_app
+from .globals import _cv_request, current_app
+from .globals import _default_template_ctx_processor as _default_template_ctx_processor
 from .helpers import stream_with_context
 from .signals import before_render_template, template_rendered
 from .threads import run_anywhere, waited_for
@@ -22,16 +23,6 @@ if t.TYPE_CHECKING:
 
 Source = tuple[str, str | None, t.Callable[[], bool] | None]
 """What a loader finds: the text, its file if it has one, and a function that says whether it is still current."""
-
-
-def _default_template_ctx_processor() -> dict[str, t.Any]:
-    # The objects behind two proxies, as these are quicker. The session stays a proxy: touching it has to count.
-    seen: dict[str, t.Any] = {}
-    if (app_ctx := _cv_app.get(None)) is not None:
-        seen["g"] = app_ctx.g
-        if (owner := _cv_request.get(None)) is not None:
-            seen["request"] = owner.request
-    return seen
 
 
 class Environment(BaseEnvironment):

@@ -19,8 +19,8 @@ from ..config import Config, ConfigAttribute
 from ..globals import _AppCtxGlobals
 from ..helpers import _split_blueprint_path, get_debug_flag
 from ..json.provider import DefaultJSONProvider, JSONProvider
+from ..lazy import late
 from ..logging import create_logger
-from ..templating import DispatchingJinjaLoader, Environment
 from .options import check_rule_options, take_route_options
 from .scaffold import AnyView, Folder, Scaffold, endpoint_of, find_package, setupmethod
 from .tables import HookList
@@ -28,6 +28,7 @@ from .tables import HookList
 if t.TYPE_CHECKING:
     from werkzeug.wrappers import Response as WerkzeugResponse
 
+    from ..templating import DispatchingJinjaLoader, Environment
     from ..testing import FlaskClient, FlaskCliRunner
     from .blueprints import Blueprint
 
@@ -48,6 +49,12 @@ _ESCAPED_SUFFIXES = (".html", ".htm", ".xml", ".xhtml", ".svg")
 def _make_timedelta(value: timedelta | int | None) -> timedelta | None:
     """Read a number as seconds."""
     return timedelta(seconds=value) if value is not None and not isinstance(value, timedelta) else value
+
+
+def _environment_class() -> type[Environment]:
+    from ..templating import Environment  # Jinja takes longer to load than all of the package
+
+    return Environment
 
 
 class App(Scaffold):
@@ -75,7 +82,7 @@ class App(Scaffold):
     aborter_class = Aborter
     app_ctx_globals_class = _AppCtxGlobals
     config_class = Config
-    jinja_environment = Environment
+    jinja_environment: type[Environment] = late(_environment_class)
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
     url_map_class = Map
     url_rule_class = Rule
@@ -162,6 +169,8 @@ class App(Scaffold):
 
     def create_global_jinja_loader(self) -> DispatchingJinjaLoader:
         """Return the loader that asks those of the application and of its blueprints."""
+        from ..templating import DispatchingJinjaLoader  # as late as Jinja itself
+
         return DispatchingJinjaLoader(self)
 
     def select_jinja_autoescape(self, filename: str | None) -> bool:

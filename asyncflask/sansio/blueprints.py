@@ -259,7 +259,7 @@ class Blueprint(Scaffold):
 
     def _give_commands(self, app: App, name: str, group: str | None) -> None:
         """Add the commands, if there are any, to the application's: in a group of their own, or among them (None)."""
-        own = getattr(self, "cli", None)
+        own = vars(self).get("cli")  # not made until somebody wants to add a command
         if own is None or not own.commands:
             return
         if group is None:

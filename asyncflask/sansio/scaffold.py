@@ -13,18 +13,18 @@ from functools import cached_property, wraps
 from importlib.util import find_spec
 from pathlib import Path
 
-from jinja2 import BaseLoader, FileSystemLoader
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from .. import typing as ft
+from ..globals import _default_template_ctx_processor
 from ..helpers import get_root_path
-from ..templating import _default_template_ctx_processor
 from .tables import TABLE_ATTRIBUTES, HookTable, Version, WatchedDict
 
 if t.TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
     from click import Group
+    from jinja2 import BaseLoader
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 View = t.TypeVar("View", bound=ft.RouteCallable)
@@ -180,6 +180,8 @@ class Scaffold:
         """The loader of `template_folder`, or None without one."""
         if self.template_folder is None:
             return None
+        from jinja2 import FileSystemLoader  # templates load with the first that is looked for
+
         return FileSystemLoader(os.path.join(self.root_path, self.template_folder))
 
     # routes

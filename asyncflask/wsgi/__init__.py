@@ -7,7 +7,15 @@ the other way round.
 
 from __future__ import annotations
 
-from .adapter import WSGIAdapter
+import typing as t
+
+from ..lazy import late_names
 from .respond import respond
 
+if t.TYPE_CHECKING:
+    from .adapter import WSGIAdapter as WSGIAdapter
+
 __all__ = ["WSGIAdapter", "respond"]
+
+# Few applications have WSGI inside; all can be served by WSGI servers.
+__getattr__ = late_names(__name__, {"WSGIAdapter": f"{__name__}.adapter"})

@@ -28,12 +28,16 @@ print(*[n for n in dir(flask) if n[0] != "_" and not isinstance(vars(flask)[n], 
 
 
 def public_names(module):
-    is_module = {name: isinstance(value, ModuleType) for name, value in vars(module).items()}
+    is_module = {name: isinstance(getattr(module, name), ModuleType) for name in dir(module)}
     return {name for name, module in is_module.items() if not name.startswith("_") and not module} - {"annotations"}
 
 
 def test_the_door_offers_these_names():
     assert public_names(asyncflask) == FLASKS | OURS
+
+
+def test_a_star_import_gives_them_all_and_json():
+    assert set(asyncflask.__all__) == FLASKS | OURS | {"json"}
 
 
 def test_the_door_has_every_name_of_flask():

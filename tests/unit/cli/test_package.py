@@ -37,15 +37,18 @@ def test_the_server_is_looked_up_when_asked_for(monkeypatch):
     assert cli.run_simple == "replaced"
 
 
-def test_an_application_loads_no_more_than_its_group():
+def test_an_application_loads_no_more_than_the_group_it_is_asked_for():
     done = python(
         "-W",
         "error",
         "-c",
-        "import asyncflask, sys; asyncflask.App('x'); asyncflask.Blueprint('b', 'x')\n"
-        "late = ('asyncflask.cli', 'asyncflask.serving', 'uvicorn')\n"
-        "print(*sorted(name for name in sys.modules if name.startswith(late)))",
+        "import asyncflask, sys; app = asyncflask.App('x'); app.register_blueprint(asyncflask.Blueprint('b', 'x'))\n"
+        "late = ('asyncflask.cli', 'asyncflask.serving', 'uvicorn', 'click')\n"
+        "print(*sorted(name for name in sys.modules if name.startswith(late)))\n"
+        "app.cli\n"
+        "print(*sorted(name for name in sys.modules if name.startswith(late[:-1])))",
     )
+    assert done.stdout.splitlines()[:1] == [""], done.stderr
     assert done.stdout.split() == ["asyncflask.cli", "asyncflask.cli.groups", "asyncflask.cli.locate"], done.stderr
 
 
