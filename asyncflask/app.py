@@ -300,7 +300,8 @@ class App(Resources, SansioApp):
     @lazy
     def side_threads(self) -> WorkerPool:
         """Threads for the sync hooks and receivers of async requests, so that these never wait for views."""
-        return WorkerPool(self.config["THREADS"], self.config["THREAD_QUEUE_LIMIT"], name="asyncflask-side")
+        # None is refused, each being part of a request that was let in: a teardown function has to run.
+        return WorkerPool(self.config["THREADS"], sys.maxsize, name="asyncflask-side")
 
     def bridge(self) -> Bridge:
         """Return the way between the running loop and the worker threads."""
