@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import datetime
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -130,9 +131,10 @@ def unpack(folder: str, target: Path) -> None:
                 archive.extract(member.replace(name=inside, deep=False), target, filter="data")
 
 
+@functools.cache
 def environment() -> Path:
     """Return the interpreter of an environment with this project, as it is now, and without Flask."""
-    key = hashlib.sha256("\n".join((sys.version, sys.executable, REQUIREMENTS)).encode()).hexdigest()[:12]
+    key = hashlib.sha256("\n".join((sys.version, sys.executable, str(PROJECT), REQUIREMENTS)).encode()).hexdigest()[:12]
     folder = cache() / f"environment-{key}"
     python = folder / "bin" / "python"
     with alone(folder.name):

@@ -1,0 +1,193 @@
+"""Flask's tutorial application, unchanged: its own tests pass on asyncflask, and a browser finds it working.
+
+Chromium with its driver is looked for on the path; the browser's test is skipped where there is none. Its screenshots
+are kept in the folder that $ARTIFACTS names, else in pytest's temporary one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .flask_suite import TRANSPORTS, clean_environ, command, environment, unpack
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+#: How many tests it has with Flask.
+TESTS = 24
+#: Seconds in which a page must come.
+LIMIT = 30
+
+SERVE = """
+import asyncflask
+asyncflask.install_as_flask()
+from flaskr import create_app
+app = create_app()
+"""
+
+CHROMIUM_OPTIONS = """
+--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=900,700
+""".split()
+
+
+@pytest.fixture(scope="module")
+def python():
+    """The interpreter of an environment without Flask."""
+    return environment()
+
+
+@pytest.fixture
+def tutorial(tmp_path):
+    """A folder with the tutorial as Flask ships it."""
+    folder = tmp_path / "tutorial"
+    unpack("examples/tutorial", folder)
+    return folder
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_its_own_tests_pass(python, tutorial, transport):
+    plugin = clean_environ()["PYTHONPATH"]
+    environ = clean_environ(PYTHONPATH=os.pathsep.join((plugin, str(tutorial))), ASYNCFLASK_TEST_TRANSPORT=transport)
+    outcomes = tutorial.parent / "outcomes"
+    options = ("-q", "-p", "as_flask", "-p", "no:cacheprovider", f"--outcomes={outcomes}")
+    command(python, "-m", "pytest", *options, cwd=tutorial, env=environ)
+    passed = [line for line in outcomes.read_text().splitlines() if line.startswith("passed\t")]
+    assert len(passed) == TESTS
+
+
+@pytest.fixture
+def served(python, tutorial):
+    """The address of the tutorial, served by uvicorn with a new database; at the end its log has no errors."""
+    (tutorial / "serve.py").write_text(SERVE)
+    environ = clean_environ(PYTHONPATH=tutorial)
+    command(python, "-m", "asyncflask", "--app", "serve", "init-db", cwd=tutorial, env=environ)
+    words = [str(python), "-m", "uvicorn", "--port", "0", "--no-use-colors", "serve:app"]
+    log = []
+    with subprocess.Popen(
+        words,
+        cwd=tutorial,
+        env=environ,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as server:
+        try:
+            address = None
+            while not address:
+                line = server.stdout.readline()
+                assert line, f"the server ended: {''.join(log)}"
+                log.append(line)
+                address = re.search(r"running on (http://[\d.:]+)", line)
+            yield address[1]
+        finally:
+            server.terminate()
+            log += server.stdout.readlines()
+    text = "".join(log)
+    assert "POST /auth/login HTTP/1.1" in text, text
+    assert not re.search(r'ERROR|Traceback|" 5\d\d ', text), text
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """Chromium without a window, with a profile of its own."""
+    for program in ("chromium", "chromedriver"):
+        if shutil.which(program) is None:
+            pytest.skip(f"no {program} on the path; Debian has it in chromium and chromium-driver")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for option in (*CHROMIUM_OPTIONS, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(option)
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    driver.set_page_load_timeout(LIMIT)
+    yield driver
+    driver.quit()
+
+
+class Visitor:
+    """Someone at the browser."""
+
+    def __init__(self, browser, address, artifacts):
+        self.browser, self.address, self.artifacts = browser, address, artifacts
+
+    def open(self, path):
+        self.browser.get(self.address + path)
+
+    def wait_for(self, path):
+        """Wait until the page of `path` is there."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        there = "return document.readyState == 'complete' && location.pathname"
+        WebDriverWait(self.browser, LIMIT).until(
+            lambda browser: browser.execute_script(there) == path,
+            f"{path} did not come; this did: {self.browser.current_url} {self.text}",
+        )
+
+    def follow(self, text, path):
+        """Click on a link, which leads to `path`."""
+        self.browser.find_element("link text", text).click()
+        self.wait_for(path)
+
+    def fill(self, path, **fields):
+        """Write into the fields of a form and send it, which leads to `path`."""
+        for name, text in fields.items():
+            field = self.browser.find_element("name", name)
+            field.clear()
+            field.send_keys(text)
+        self.browser.find_element("css selector", "input[type=submit]").click()
+        self.wait_for(path)
+
+    @property
+    def text(self):
+        return self.browser.find_element("tag name", "body").text
+
+    def photograph(self, name):
+        path = self.artifacts / f"{name}.png"
+        assert self.browser.save_screenshot(str(path)) and path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def visitor(browser, served, tmp_path):
+    artifacts = Path(os.environ.get("ARTIFACTS") or tmp_path / "artifacts")
+    artifacts.mkdir(parents=True, exist_ok=True)
+    return Visitor(browser, served, artifacts)
+
+
+def test_a_visitor_writes_changes_and_deletes_a_post(visitor):
+    visitor.open("/")
+    visitor.follow("Register", "/auth/register")
+    visitor.fill("/auth/login", username="ada", password="secret")
+    visitor.fill("/auth/login", username="ada", password="wrong")
+    assert "Incorrect password." in visitor.text
+    visitor.fill("/", username="ada", password="secret")
+    assert "Log Out" in visitor.text and "ada" in visitor.text
+
+    visitor.follow("New", "/create")
+    visitor.fill("/", title="<b>Grüße</b> & more", body="first\nsecond")
+    assert "<b>Grüße</b> & more" in visitor.text and "by ada on" in visitor.text
+    visitor.photograph("created")
+
+    visitor.follow("Edit", "/1/update")
+    assert visitor.browser.find_element("name", "body").get_attribute("value") == "first\nsecond"
+    visitor.fill("/", title="Changed", body="third")
+    assert "Changed" in visitor.text and "Grüße" not in visitor.text
+    visitor.photograph("changed")
+
+    visitor.follow("Edit", "/1/update")
+    visitor.browser.find_element("css selector", "input.danger").click()
+    visitor.browser.switch_to.alert.accept()
+    visitor.wait_for("/")
+    assert "Changed" not in visitor.text
+    visitor.photograph("deleted")
+
+    visitor.follow("Log Out", "/")
+    assert "Log In" in visitor.text
+    visitor.open("/create")
+    visitor.wait_for("/auth/login")
