@@ -140,12 +140,13 @@ def environment() -> Path:
     with alone(folder.name):
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            command(sys.executable, "-m", "venv", folder)
+            command(sys.executable, "-I", "-m", "venv", folder)
             wanted = folder / "requirements.txt"
             wanted.write_text(REQUIREMENTS)
-            command(python, "-m", "pip", "install", "--quiet", "--requirement", wanted)
+            # -I: what lies on PYTHONPATH would count as installed.
+            command(python, "-I", "-m", "pip", "install", "--quiet", "--requirement", wanted)
             (folder / "complete").touch()
-        command(python, "-m", "pip", "install", "--quiet", PROJECT)
+        command(python, "-I", "-m", "pip", "install", "--quiet", PROJECT)
     return python
 
 
