@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import cached_property
 
 from werkzeug.exceptions import Aborter, BadRequest, BadRequestKeyError
-from werkzeug.routing import BuildError, Map, Rule
+from werkzeug.routing import BuildError, Map
 from werkzeug.sansio.response import Response
 from werkzeug.utils import redirect as make_redirect
 
@@ -22,10 +22,12 @@ from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..lazy import late
 from ..logging import create_logger
 from .options import check_rule_options, take_route_options
+from .rule import Rule
 from .scaffold import AnyView, Folder, Scaffold, endpoint_of, find_package, setupmethod
 from .tables import HookList
 
 if t.TYPE_CHECKING:
+    from werkzeug.routing import Rule as BaseRule
     from werkzeug.wrappers import Response as WerkzeugResponse
 
     from ..templating import DispatchingJinjaLoader, Environment
@@ -85,7 +87,7 @@ class App(Scaffold):
     jinja_environment: type[Environment] = late(_environment_class)
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
     url_map_class = Map
-    url_rule_class = Rule
+    url_rule_class: type[BaseRule] = Rule
     #: Made by `test_client`; None: the one of the testing package.
     test_client_class: type[FlaskClient] | None = None
     #: Made by `test_cli_runner`; None: the one of the testing package.
