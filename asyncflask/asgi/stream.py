@@ -7,6 +7,7 @@ runs outside of it, so that nothing a request has set can reach the next request
 from __future__ import annotations
 
 import typing as t
+from asyncio import sleep
 from contextvars import Context
 
 from ..threads import Bridge, InContext
@@ -26,6 +27,9 @@ End = t.Callable[[], t.Any]
 """Ends the request, if a step of the body has kept its context and let go of it now; on the loop it is awaited."""
 
 LAST: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+
+PIECES_PER_TURN = 8
+"""After so many pieces others get their turn: neither a body nor a server whose client has left need ever suspend."""
 
 _END: t.Any = object()
 
@@ -84,11 +88,15 @@ async def stream_on_loop(
     try:
         await deliver(send, start)
         pieces = context.run(_pieces, response)
+        taken = 0
         while (piece := await InContext(_next(pieces), context, bridge)) is not _END:
             if listener.gone:
                 return
             if piece:
                 await deliver(send, part(piece))
+            taken += 1
+            if taken % PIECES_PER_TURN == 0:
+                await sleep(0)
         await end()
         await deliver(send, LAST)
     except ClientGone:

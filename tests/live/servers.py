@@ -107,6 +107,9 @@ class Live:
         assert self.get("/alive").text == "alive"
 
     def stop(self):
+        """Shut down as uvicorn does, letting requests end; once stopped there is nothing to do."""
+        if not self.thread.is_alive():
+            return
         self.server.stop()
         self.thread.join(LIMIT)
         for name in ("uvicorn.error", "asyncio"):
@@ -266,7 +269,8 @@ class Wire:
                         self._more()
                 answer.body, self.unread = self.unread, b""
         except Cut:
-            answer.whole = False
+            answer.body += self.unread
+            answer.whole, self.unread = False, b""
         return answer
 
     def chunk(self):

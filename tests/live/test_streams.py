@@ -115,6 +115,7 @@ def test_a_body_that_is_never_asked_for_is_closed(app, serve_each, streams, kind
             assert wire.answer(method).body == b""
         wire.send(request("GET", "/alive"))
         assert wire.answer().text == "alive"
+    live.stop()
     assert closed_responses == [f"/{kind}"] * 3
 
 
@@ -161,7 +162,7 @@ def test_a_stream_ends_when_its_client_leaves(app, serve_each, kind, rudely):
         wire.take(100_000)
         wire.leave(rudely=rudely)
     assert ended.wait(LIMIT)
-    live.alive()
+    live.stop()
     assert len(closes) == 1
     assert seen == [(target, "mine")]
 
