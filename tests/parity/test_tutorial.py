@@ -6,6 +6,7 @@ are kept in the folder that $ARTIFACTS names, else in pytest's temporary one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -120,20 +121,23 @@ class Visitor:
     def open(self, path):
         self.browser.get(self.address + path)
 
-    def wait_for(self, path):
-        """Wait until the page of `path` is there."""
+    @contextlib.contextmanager
+    def leads_to(self, path):
+        """What is done inside leads to a new page, that of `path`; leave when it is there."""
         from selenium.webdriver.support.ui import WebDriverWait
 
-        there = "return document.readyState == 'complete' && location.pathname"
+        self.browser.execute_script("window.before = true")
+        yield
+        there = "return !window.before && document.readyState == 'complete' && location.pathname"
         WebDriverWait(self.browser, LIMIT).until(
             lambda browser: browser.execute_script(there) == path,
-            f"{path} did not come; this did: {self.browser.current_url} {self.text}",
+            f"{path} did not come; this is still there: {self.browser.current_url}",
         )
 
     def follow(self, text, path):
         """Click on a link, which leads to `path`."""
-        self.browser.find_element("link text", text).click()
-        self.wait_for(path)
+        with self.leads_to(path):
+            self.browser.find_element("link text", text).click()
 
     def fill(self, path, **fields):
         """Write into the fields of a form and send it, which leads to `path`."""
@@ -141,8 +145,8 @@ class Visitor:
             field = self.browser.find_element("name", name)
             field.clear()
             field.send_keys(text)
-        self.browser.find_element("css selector", "input[type=submit]").click()
-        self.wait_for(path)
+        with self.leads_to(path):
+            self.browser.find_element("css selector", "input[type=submit]").click()
 
     @property
     def text(self):
@@ -181,13 +185,13 @@ def test_a_visitor_writes_changes_and_deletes_a_post(visitor):
     visitor.photograph("changed")
 
     visitor.follow("Edit", "/1/update")
-    visitor.browser.find_element("css selector", "input.danger").click()
-    visitor.browser.switch_to.alert.accept()
-    visitor.wait_for("/")
+    with visitor.leads_to("/"):
+        visitor.browser.find_element("css selector", "input.danger").click()
+        visitor.browser.switch_to.alert.accept()
     assert "Changed" not in visitor.text
     visitor.photograph("deleted")
 
     visitor.follow("Log Out", "/")
     assert "Log In" in visitor.text
-    visitor.open("/create")
-    visitor.wait_for("/auth/login")
+    with visitor.leads_to("/auth/login"):
+        visitor.open("/create")
