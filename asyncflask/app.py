@@ -300,15 +300,30 @@ class App(Resources, SansioApp):
     @lazy
     def side_threads(self) -> WorkerPool:
         """Threads for the sync hooks and receivers of async requests, so that these never wait for views."""
-        # None is refused, each being part of a request that was let in: a teardown function has to run.
-        return WorkerPool(self.config["THREADS"], sys.maxsize, name="asyncflask-side")
+        return self._side_pool("side")
+
+    @lazy
+    def late_threads(self) -> WorkerPool:
+        """Threads for such hooks after the view, so that these never wait for hooks of requests that begin."""
+        return self._side_pool("late")
+
+    @lazy
+    def stream_threads(self) -> WorkerPool:
+        """Threads for the sync bodies that async views stream, so that nothing else waits for slow clients."""
+        return self._side_pool("stream")
+
+    def _side_pool(self, name: str) -> WorkerPool:
+        # The requests are accepted already: nothing of them is refused for the length of a queue.
+        return WorkerPool(self.config["THREADS"], sys.maxsize, name=f"asyncflask-{name}")
 
     def bridge(self) -> Bridge:
         """Return the way between the running loop and the worker threads."""
         loop = asyncio.get_running_loop()
         bridge = self._bridge
         if bridge is None or bridge.loop is not loop:
-            bridge = self._bridge = PoolBridge(loop, self.threads, self.side_threads)
+            bridge = self._bridge = PoolBridge(
+                loop, self.threads, self.side_threads, self.late_threads, self.stream_threads
+            )
         return bridge
 
     async def startup(self) -> None:
@@ -322,7 +337,7 @@ class App(Resources, SansioApp):
 
     def close_threads(self, timeout: float | None = 30.0) -> None:
         """Let the worker threads end what they do, `timeout` seconds at most; a later request starts new ones."""
-        for name in ("threads", "side_threads"):
+        for name in ("threads", "side_threads", "late_threads", "stream_threads"):
             pool: WorkerPool | None = vars(self).get(name)
             if pool is not None:
                 pool.close(timeout)

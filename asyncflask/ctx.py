@@ -22,7 +22,7 @@ from .globals import _AppCtxGlobals as _AppCtxGlobals
 from .globals import _cv_app, _cv_request, _no_req_msg
 from .lazy import lazy, unless_set
 from .signals import appcontext_popped, appcontext_pushed
-from .threads import run_async, waited_for
+from .threads import Side, run_async, waited_for
 from .wrappers import Request
 
 if t.TYPE_CHECKING:
@@ -42,12 +42,13 @@ _sentinel: t.Any = object()
 class Lane:
     """Where a request runs: `hops`, sync functions go to a thread; `on_loop`, coroutines can be awaited as they are."""
 
-    __slots__ = ("hops", "name", "on_loop")
+    __slots__ = ("hops", "name", "on_loop", "side")
 
-    def __init__(self, name: str, *, hops: bool, on_loop: bool) -> None:
+    def __init__(self, name: str, *, hops: bool, on_loop: bool, side: Side = True) -> None:
         self.name = name
         self.hops = hops
         self.on_loop = on_loop
+        self.side = side
 
     def __repr__(self) -> str:
         return f"<lane {self.name}>"
@@ -55,6 +56,8 @@ class Lane:
 
 #: an ``async def`` view: coroutines are awaited, a sync hook is handed to a side thread
 LOOP = Lane("loop", hops=True, on_loop=True)
+#: the same after the view: a hook that gives back, say, a connection does not queue behind hooks that wait for one
+LATE = Lane("late", hops=True, on_loop=True, side="late")
 #: a ``def`` view in its thread: sync hooks are plain calls, a coroutine is handed to the loop
 WORKER = Lane("worker", hops=False, on_loop=False)
 #: everything on the thread that the loop runs in, as ``THREADED = False`` or ``threaded=False`` asks

@@ -162,8 +162,8 @@ async def _send(
     else:
         ctx.lane = WORKER  # the body is produced in a thread, and so ends the request there
         contexts, end_there = (context, copy_context()), _ending_in_thread(app, ctx, context, bridge)
-        job = bridge.submit(stream_from_thread, response, start, bridge, contexts, send, listener, end_there, side=True)
-        await job
+        steps = (response, start, bridge, contexts, send, listener, end_there)
+        await bridge.submit(stream_from_thread, *steps, side="stream")
 
 
 def _ending(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> End:

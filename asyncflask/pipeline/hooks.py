@@ -33,7 +33,7 @@ async def call(lane: Lane, function: t.Callable[..., t.Any], asynchronous: bool,
     """Call one function where the lane wants it; an awaitable that it returns is awaited too."""
     if asynchronous:
         return await function(*args) if lane.on_loop else await OnLoop(function(*args))
-    result = await InThread(function, args) if lane.hops else function(*args)
+    result = await InThread(function, args, lane.side) if lane.hops else function(*args)
     if hasattr(result, "__await__"):  # a sync decorator around an async function
         result = await result if lane.on_loop else await OnLoop(result)
     return result
@@ -99,18 +99,24 @@ class Plan:
         self._choose_lanes(app, getattr(rule, "threaded", None))
 
     def _choose_lanes(self, app: App, wish: bool | None) -> None:
-        # With and without threaded mode. A stage that was replaced by a sync method needs a thread whatever the view
-        # is: only from there it can wait for the loop. Without any view, the hooks decide: sync ones stay together.
+        # With and without threaded mode. A stage that was replaced by a sync method needs a thread wherever it may have
+        # to wait for the loop, whatever the view is. Without any view, the hooks decide: sync ones stay together.
         on_loop = self.view_is_async and not app.stages.sync_overrides
         if on_loop and self.view is None:
             on_loop = all(asynchronous for _, asynchronous in (*self.before, *self.after, *self.teardown))
         if on_loop:
             self.lane, self.lane_unthreaded = LOOP, INLINE
-        elif self.view_is_async and app.stages.sync_overrides:
+        elif app.stages.sync_overrides and (self.view_is_async or self._has_async_steps(app)):
             self.lane = self.lane_unthreaded = WORKER
         else:
             self.lane = INLINE if wish is False else WORKER
             self.lane_unthreaded = WORKER if wish else INLINE
+
+    def _has_async_steps(self, app: App) -> bool:
+        steps = (*self.before, *self.after, *self.teardown, *self.app_teardown)
+        by_code = (handlers for spec in app.error_handler_spec.values() for handlers in spec.values())
+        handlers = (handler for by_class in by_code for handler in by_class.values())
+        return any(asynchronous for _, asynchronous in steps) or any(map(is_async, handlers))
 
 
 def plan_for(app: App, rule: Rule | None) -> Plan:

@@ -105,7 +105,7 @@ async def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = Fal
     """
     app = ctx.app
     if value.__class__ not in _PLAIN and ctx.lane.hops and _runs_wsgi(value):
-        response = await InThread(app.make_response, (value,))
+        response = await InThread(app.make_response, (value,), ctx.lane.side)
     else:
         response = app.make_response(value)
     try:

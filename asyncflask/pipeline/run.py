@@ -14,7 +14,7 @@ import typing as t
 
 from werkzeug.exceptions import InternalServerError
 
-from ..ctx import WORKER, raise_collected
+from ..ctx import LATE, LOOP, WORKER, raise_collected
 from ..signals import (
     appcontext_popped,
     appcontext_pushed,
@@ -143,15 +143,19 @@ async def full_dispatch(ctx: AppContext) -> Response:
         app._got_first_request = True
     stages = app.stages
     try:
-        if request_started.receivers:
-            await emit(ctx, request_started)
-        if ctx.has_big_form:
-            await InThread(ctx.request.parse_ahead)
-        value = await stages.preprocess(ctx) if ctx.plan.has_before or stages.preprocesses else None
-        if value is None:
-            if ctx.read_on is not None:
-                await read_on(ctx)
-            value = await stages.dispatch(ctx)
+        try:
+            if request_started.receivers:
+                await emit(ctx, request_started)
+            if ctx.has_big_form:
+                await InThread(ctx.request.parse_ahead)
+            value = await stages.preprocess(ctx) if ctx.plan.has_before or stages.preprocesses else None
+            if value is None:
+                if ctx.read_on is not None:
+                    await read_on(ctx)
+                value = await stages.dispatch(ctx)
+        finally:
+            if ctx.lane is LOOP:
+                ctx.lane = LATE
     except Exception as error:
         value = await stages.user_exception(ctx, error)
     return t.cast("Response", await stages.finalize(ctx, value))

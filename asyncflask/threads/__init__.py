@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .bridge import Bridge, LoopThread, PoolBridge, background, run_anywhere, run_async, waited_for
+from .bridge import Bridge, LoopThread, PoolBridge, Side, background, run_anywhere, run_async, waited_for
 from .caller import CallerBridge
 from .drive import InContext, InThread, OnLoop, drive
 from .local import current_bridge
@@ -17,6 +17,7 @@ __all__ = [
     "OnLoop",
     "PoolBridge",
     "QueueFull",
+    "Side",
     "Stats",
     "WorkerPool",
     "background",

@@ -10,12 +10,13 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from .local import current_bridge
 from .pool import WorkerPool
 
 T = TypeVar("T")
+Side = bool | Literal["late", "stream"]
 
 LOOK_AGAIN = 0.2
 """Seconds between two looks of a waiting thread at whether its loop still runs."""
@@ -32,13 +33,15 @@ class Bridge(ABC):
         """The loop that awaitables run on."""
 
     @abstractmethod
-    def submit(self, fn: Callable[..., Any], *args: Any, side: bool = False) -> asyncio.Future[Any]:
+    def submit(self, fn: Callable[..., Any], *args: Any, side: Side = False) -> asyncio.Future[Any]:
         """Run `fn(*args)` where sync code runs. Call it on the loop's thread.
 
         Args:
             fn: called in a fresh context (it may be a Context's `run`).
             args: its arguments.
-            side: for sync parts of async requests, which must not wait for a thread that views hold.
+            side: for sync parts of async requests, which must not wait for a thread that views hold. "late" is for
+                those after the view, which may give back what earlier parts of other requests wait for, and "stream"
+                for bodies, which may take as long as their clients like.
 
         Returns:
             a future of the loop that `cancel()` does not touch.
@@ -179,21 +182,30 @@ class PoolBridge(Bridge):
         loop: the serving loop.
         views: workers for sync requests.
         side: workers for the sync parts of async requests.
+        late, stream: workers for the parts of these names; by default those of `side`.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, views: WorkerPool, side: WorkerPool) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        views: WorkerPool,
+        side: WorkerPool,
+        late: WorkerPool | None = None,
+        stream: WorkerPool | None = None,
+    ) -> None:
         self._loop = loop
         self.views = views
         self.side = side
+        self._pools: dict[Side, WorkerPool] = {False: views, True: side, "late": late or side, "stream": stream or side}
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The serving loop."""
         return self._loop
 
-    def submit(self, fn: Callable[..., Any], *args: Any, side: bool = False) -> asyncio.Future[Any]:
+    def submit(self, fn: Callable[..., Any], *args: Any, side: Side = False) -> asyncio.Future[Any]:
         """Queue `fn(*args)` for a worker thread; see `Bridge.submit`."""
-        return (self.side if side else self.views).submit_for(self, fn, args)
+        return self._pools[side].submit_for(self, fn, args)
 
     def run(self, awaitable: Awaitable[T], context: Context | None) -> T:
         """Await on the serving loop while this thread waits; see `Bridge.run`."""
@@ -233,7 +245,7 @@ class LoopThread(Bridge):
         ready.wait()
         return loop, thread
 
-    def submit(self, fn: Callable[..., Any], *args: Any, side: bool = False) -> asyncio.Future[Any]:
+    def submit(self, fn: Callable[..., Any], *args: Any, side: Side = False) -> asyncio.Future[Any]:
         """Queue `fn(*args)` for a worker thread; see `Bridge.submit`."""
         return self.pool.submit_for(self, fn, args)
 

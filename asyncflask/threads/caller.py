@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
-from .bridge import Bridge, Outcome, adopt, discard, wind_up
+from .bridge import Bridge, Outcome, Side, adopt, discard, wind_up
 from .local import attempt, swap_anyio_token, this_thread
 from .pool import ThreadFuture
 
@@ -67,7 +67,7 @@ class CallerBridge(Bridge):
             raise RuntimeError("An event loop runs in this thread. Use `await` here instead of a call for sync code.")
         return self.serve(awaitable, context)
 
-    def submit(self, fn: Callable[..., Any], *args: Any, side: bool = False) -> asyncio.Future[Any]:
+    def submit(self, fn: Callable[..., Any], *args: Any, side: Side = False) -> asyncio.Future[Any]:
         """Let the thread inside of `serve` call `fn(*args)` as soon as the loop has stood still."""
         future = ThreadFuture(loop=self.loop)
         self._jobs.append((future, fn, args))

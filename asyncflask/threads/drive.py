@@ -8,7 +8,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from .bridge import Bridge
+    from .bridge import Bridge, Side
 
 T = TypeVar("T")
 
@@ -35,12 +35,12 @@ class InThread(Generic[T]):
     Args:
         fn: a sync function.
         args: its positional arguments.
-        side: which workers: those for the sync parts of async requests (the default), or those for views.
+        side: which workers, as `Bridge.submit` has it; by default those for the sync parts of async requests.
     """
 
     __slots__ = ("args", "fn", "side")
 
-    def __init__(self, fn: Callable[..., T], args: tuple[Any, ...] = (), side: bool = True) -> None:
+    def __init__(self, fn: Callable[..., T], args: tuple[Any, ...] = (), side: Side = True) -> None:
         self.fn = fn
         self.args = args
         self.side = side
