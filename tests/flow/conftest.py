@@ -21,6 +21,6 @@ def asked(request, app):
 
 @pytest.fixture
 def app(app):
-    """An application whose side threads end with the test, too."""
+    """An application all of whose threads end with the test."""
     yield app
-    assert app.side_threads.close(timeout=30), "a side thread did not end"
+    app.close_threads()
