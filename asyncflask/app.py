@@ -305,12 +305,12 @@ class App(Resources, SansioApp):
     @lazy
     def late_threads(self) -> WorkerPool:
         """Threads for such hooks after the view, so that these never wait for hooks of requests that begin."""
-        return self._side_pool("late")
+        return self._side_pool("side-late")
 
     @lazy
     def stream_threads(self) -> WorkerPool:
         """Threads for the sync bodies that async views stream, so that nothing else waits for slow clients."""
-        return self._side_pool("stream")
+        return self._side_pool("side-stream")
 
     def _side_pool(self, name: str) -> WorkerPool:
         # The requests are accepted already: nothing of them is refused for the length of a queue.
