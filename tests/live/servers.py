@@ -257,10 +257,11 @@ class Wire:
         answer = self.head()
         if method == "HEAD" or answer.status in (100, 204, 304):
             return answer
+        pieces = []
         try:
             if answer["transfer-encoding"] == "chunked":
                 while (piece := self.chunk()) is not None:
-                    answer.body += piece
+                    pieces.append(piece)
             elif answer["content-length"] is not None:
                 answer.body = self.take(int(answer["content-length"]))
             else:
@@ -269,8 +270,9 @@ class Wire:
                         self._more()
                 answer.body, self.unread = self.unread, b""
         except Cut:
-            answer.body += self.unread
+            pieces.append(self.unread)
             answer.whole, self.unread = False, b""
+        answer.body = answer.body or b"".join(pieces)
         return answer
 
     def chunk(self):
