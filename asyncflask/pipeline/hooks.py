@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 from functools import partial
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, unwrap
 
 from ..ctx import INLINE, LOOP, WORKER, Lane
 from ..threads import InThread, OnLoop, run_anywhere, run_async
@@ -106,11 +106,18 @@ class Plan:
             on_loop = all(asynchronous for _, asynchronous in (*self.before, *self.after, *self.teardown))
         if on_loop:
             self.lane, self.lane_unthreaded = LOOP, INLINE
-        elif app.stages.sync_overrides and (self.view_is_async or self._has_async_steps(app)):
+        elif self._is_wrapped_async or (
+            app.stages.sync_overrides and (self.view_is_async or self._has_async_steps(app))
+        ):
             self.lane = self.lane_unthreaded = WORKER
         else:
             self.lane = INLINE if wish is False else WORKER
             self.lane_unthreaded = WORKER if wish else INLINE
+
+    @property
+    def _is_wrapped_async(self) -> bool:
+        # A sync decorator of an async view may need its result, as those of extensions do: they make a response of it.
+        return self.view is not None and not self.view_is_async and is_async(unwrap(self.view))
 
     def _has_async_steps(self, app: App) -> bool:
         steps = (*self.before, *self.after, *self.teardown, *self.app_teardown)
