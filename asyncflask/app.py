@@ -7,7 +7,6 @@ extension replaces such a method, the pipeline calls the replacement.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import typing as t
@@ -30,7 +29,7 @@ from .asgi.mount import Mounts, is_asgi
 from .ctx import AppContext, RequestContext
 from .globals import _cv_app, _cv_request, g, request, session
 from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
-from .lazy import lazy
+from .lazy import late_module, lazy
 from .pipeline import fail, hooks, respond, run
 from .pipeline.bind import bind
 from .pipeline.stages import OTHERS, SEAMS, Stages
@@ -43,6 +42,8 @@ from .wrappers import Request, Response
 from .wsgi import respond as respond_wsgi
 
 if t.TYPE_CHECKING:
+    import asyncio
+
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from blinker import Signal
     from werkzeug.routing import MapAdapter, Rule
@@ -52,6 +53,8 @@ if t.TYPE_CHECKING:
     from .templating import Environment
     from .testing import FlaskClient, FlaskCliRunner
     from .wrappers.response import Answer
+else:
+    asyncio = late_module("asyncio")
 
 _sentinel: t.Any = object()
 

@@ -96,3 +96,25 @@ def late_names(owner: str, places: t.Mapping[str, str]) -> t.Callable[[str], t.A
         return value
 
     return get
+
+
+class _LateModule:
+    """What `late_module` returns; an attribute that was read once is its own, so that later reads cost nothing."""
+
+    def __init__(self, name: str) -> None:
+        self._late_name = name
+
+    def __getattr__(self, name: str) -> t.Any:
+        if name.startswith("__"):  # asked of any object, by inspection
+            raise AttributeError(name)
+        value = getattr(import_module(self._late_name), name)
+        setattr(self, name, value)
+        return value
+
+
+def late_module(name: str) -> t.Any:
+    """Return what stands for the module `name` and imports it when an attribute of it is first read.
+
+    For functions that run long after the import. Type checkers are told of the module under ``TYPE_CHECKING``.
+    """
+    return _LateModule(name)

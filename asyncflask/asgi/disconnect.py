@@ -5,11 +5,16 @@ Nobody listens until somebody asks, and there is one listener for a request, sin
 
 from __future__ import annotations
 
-import asyncio
 import typing as t
 from contextvars import Context
 
+from ..lazy import late_module
 from ..threads import current_bridge
+
+if t.TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = late_module("asyncio")
 
 Receive = t.Callable[[], t.Awaitable[dict[str, t.Any]]]
 

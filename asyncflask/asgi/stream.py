@@ -7,14 +7,18 @@ runs outside of it, so that nothing a request has set can reach the next request
 from __future__ import annotations
 
 import typing as t
-from asyncio import sleep
 from contextvars import Context
 
+from ..lazy import late_module
 from ..threads import Bridge, InContext
 from .disconnect import Listener
 
 if t.TYPE_CHECKING:
+    import asyncio
+
     from ..wrappers import Response
+else:
+    asyncio = late_module("asyncio")
 
 Message = dict[str, t.Any]
 Receive = t.Callable[[], t.Awaitable[Message]]
@@ -96,7 +100,7 @@ async def stream_on_loop(
                 await deliver(send, part(piece))
             taken += 1
             if taken % PIECES_PER_TURN == 0:
-                await sleep(0)
+                await asyncio.sleep(0)
         await end()
         await deliver(send, LAST)
     except ClientGone:

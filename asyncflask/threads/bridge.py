@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import os
 import threading
@@ -10,10 +9,16 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
+from ..lazy import late_module
 from .local import current_bridge
 from .pool import WorkerPool
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = late_module("asyncio")
 
 T = TypeVar("T")
 Side = bool | Literal["late", "stream"]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, copy_context
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..lazy import late_module
 from .bridge import Bridge, Outcome, Side, adopt, discard, wind_up
 from .local import attempt, swap_anyio_token, this_thread
-from .pool import ThreadFuture
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .future import ThreadFuture
+else:
+    asyncio = late_module("asyncio")
 
 T = TypeVar("T")
 
@@ -26,6 +32,9 @@ class CallerBridge(Bridge):
     """
 
     def __init__(self) -> None:
+        from .future import ThreadFuture  # once for all jobs
+
+        self._future = ThreadFuture
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: deque[tuple[ThreadFuture, Callable[..., Any], tuple[Any, ...]]] = deque()
         self._owner: int | None = None  # the thread inside of `serve`
@@ -69,7 +78,7 @@ class CallerBridge(Bridge):
 
     def submit(self, fn: Callable[..., Any], *args: Any, side: Side = False) -> asyncio.Future[Any]:
         """Let the thread inside of `serve` call `fn(*args)` as soon as the loop has stood still."""
-        future = ThreadFuture(loop=self.loop)
+        future = self._future(loop=self.loop)
         self._jobs.append((future, fn, args))
         self.loop.stop()
         return future

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import weakref
-from asyncio import get_running_loop
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -14,10 +12,16 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from ..lazy import late_module
 from .local import Cell, CellToken, portable, swap_anyio_token, this_thread
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .bridge import Bridge
+    from .future import ThreadFuture
+else:
+    asyncio = late_module("asyncio")
 
 
 class QueueFull(RuntimeError):
@@ -33,17 +37,6 @@ class Stats(NamedTuple):
     queued: int
     refused: int
     longest_wait: float
-
-
-class ThreadFuture(asyncio.Future[Any]):
-    """The result of a job in a thread. A thread can't be interrupted, so neither can the wait for it.
-
-    A task cancelled while it awaits one gets its CancelledError when the job has ended: nothing is torn down under it.
-    """
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        """Do nothing, and say so."""
-        return False
 
 
 class Outbox:
@@ -82,7 +75,7 @@ class Outbox:
                 future.set_exception(error)
 
 
-Job: TypeAlias = tuple[ThreadFuture, Outbox, "Bridge | None", Callable[..., Any], tuple[Any, ...], float]
+Job: TypeAlias = tuple["ThreadFuture", Outbox, "Bridge | None", Callable[..., Any], tuple[Any, ...], float]
 """Where the result goes (future, outbox), for whom, what to call, and since when it waits (0: no waiting)."""
 
 
@@ -108,6 +101,9 @@ class _Crew:
     """The threads and the queue of one pool between opening and closing. Threads know their crew, never the pool."""
 
     def __init__(self, name: str, most: int, queue_limit: int) -> None:
+        from .future import ThreadFuture  # once for all jobs
+
+        self.future = ThreadFuture
         self.name = name
         self.jobs: SimpleQueue[Job | None] = SimpleQueue()
         # Reentrant: the garbage collector may dismiss a crew in a thread that holds its lock.
@@ -259,13 +255,13 @@ class WorkerPool:
 
     def submit_for(self, bridge: Bridge | None, fn: Callable[..., Any], args: tuple[Any, ...]) -> asyncio.Future[Any]:
         """Like `submit`, with `bridge` as the job's `current_bridge()`."""
-        loop = get_running_loop()
+        loop = asyncio.get_running_loop()
         known, outbox = self._recent
         if known() is not loop:
             outbox = _outboxes.of(loop)
             self._recent = (weakref.ref(loop), outbox)
         crew = self._crew or self._open()
-        future = ThreadFuture(loop=loop)
+        future = crew.future(loop=loop)
         crew.lock.acquire()
         try:
             load = crew.load

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
@@ -10,10 +9,15 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.wsgi import LimitedStream, get_input_stream
 
+from ..lazy import late_module
 from .body import Body
 
 if TYPE_CHECKING:
+    import asyncio
+
     from _typeshed.wsgi import WSGIEnvironment
+else:
+    asyncio = late_module("asyncio")
 
 T = TypeVar("T")
 

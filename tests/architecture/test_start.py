@@ -9,8 +9,8 @@ import pytest
 
 HEAVY = set(
     """
-    anyio click cryptography dotenv httpx httptools importlib.metadata itsdangerous jinja2 multiprocessing pytest
-    sqlite3 tomllib uvicorn uvloop watchfiles websockets werkzeug.debug wsgiref
+    anyio asyncio click concurrent.futures cryptography dotenv httpx httptools importlib.metadata itsdangerous jinja2
+    multiprocessing pytest sqlite3 tomllib uvicorn uvloop watchfiles websockets werkzeug.debug wsgiref
     """.split()
 )
 #: These of ours bring those with them, or are no part of most applications.

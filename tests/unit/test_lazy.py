@@ -8,7 +8,7 @@ import types
 import pytest
 
 from asyncflask import App
-from asyncflask.lazy import late, late_names
+from asyncflask.lazy import late, late_module, late_names
 from asyncflask.templating import Environment
 
 
@@ -100,3 +100,19 @@ def test_a_late_name_may_be_a_module(module):
 def test_a_name_that_is_not_there(module):
     with pytest.raises(AttributeError, match="module 'late_for_test' has no attribute 'nothing'"):
         module.nothing  # noqa: B018
+
+
+def test_a_late_module_is_imported_when_an_attribute_is_read(monkeypatch):
+    monkeypatch.delitem(sys.modules, "this_is_late", raising=False)
+    tool = late_module("this_is_late")
+    with pytest.raises(ModuleNotFoundError):
+        tool.name  # noqa: B018
+    module = sys.modules["this_is_late"] = types.ModuleType("this_is_late")
+    module.name = "late"
+    assert tool.name == "late" and vars(tool)["name"] == "late"
+    del sys.modules["this_is_late"]
+
+
+def test_looking_at_a_late_module_does_not_import_it():
+    tool = late_module("this_is_late")
+    assert not hasattr(tool, "__wrapped__") and not callable(tool)
