@@ -52,8 +52,6 @@ class Outbox:
         self, loop: asyncio.AbstractEventLoop, future: ThreadFuture, value: Any, error: BaseException | None
     ) -> None:
         """Hand a result to its loop, from any thread; dropped if the loop is closed."""
-        if loop.is_closed():
-            return
         self._done.append((future, value, error))
         # Appended first, flag read second; `_flush` clears the flag first and reads second: no result stays behind.
         if not self._awake:

@@ -370,6 +370,14 @@ def test_another_thread_is_refused_while_in_use(bridge):
     assert "another thread" in errors[0]
 
 
+def test_threads_may_take_turns(bridge):
+    answers = [bridge.serve(where())]
+    thread = threading.Thread(target=lambda: answers.append(bridge.serve(where())))
+    thread.start()
+    thread.join(30)
+    assert answers == [bridge.loop] * 2
+
+
 def test_serve_from_a_job(bridge):
     async def main():
         return await bridge.submit(lambda: bridge.serve(where()))

@@ -109,6 +109,8 @@ def test_over_the_queue_limit_is_refused_at_once():
     assert pool.stats().refused == 1
     assert pool.close(timeout=30)
     assert pool.stats().refused == 1, "counts survive a close"
+    assert asyncio.run(use(pool, pool.stats)).refused == 1, "and another opening"
+    assert pool.close(timeout=30)
 
 
 @pytest.mark.parametrize(("threads", "limit"), [(0, 1), (-1, 1), (1, -1)])
@@ -392,24 +394,48 @@ def test_resize_up_serves_waiting_jobs():
     assert pool.close(timeout=30)
 
 
-def test_resize_down_ends_idle_threads_and_loses_no_job():
+def test_resize_down_ends_idle_threads():
     pool = WorkerPool(threads=4)
-    gate = threading.Event()
+    barrier = threading.Barrier(4)
 
     async def main():
-        barrier = threading.Barrier(4)
-        threads = await asyncio.gather(
-            *(pool.submit(lambda: (barrier.wait(30), threading.current_thread())) for _ in "1234")
-        )
+        await asyncio.gather(*(pool.submit(barrier.wait, 30) for _ in range(4)))
+        assert pool.stats().threads == 4
         pool.resize(threads=1, queue_limit=100)
+        while pool.stats().threads > 1:
+            await asyncio.sleep(0)
         assert await asyncio.gather(*(pool.submit(str, i) for i in range(20))) == [str(i) for i in range(20)]
-        return [thread for _, thread in threads]
+        assert pool.stats().threads == 1
 
-    threads = asyncio.run(main())
-    gate.set()
-    assert pool.stats()[1:4] == (0, pool.stats().threads, 0)
+    asyncio.run(main())
     assert pool.close(timeout=30)
-    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_resize_down_ends_busy_threads_after_their_job():
+    pool = WorkerPool(threads=2)
+    first, second = threading.Event(), threading.Event()
+
+    async def main():
+        jobs = [pool.submit(first.wait, 30) for _ in range(2)] + [pool.submit(second.wait, 30) for _ in range(2)]
+        pool.resize(threads=1, queue_limit=100)
+        first.set()
+        while pool.stats().threads > 1:  # though two jobs wait
+            await asyncio.sleep(0)
+        second.set()
+        assert await asyncio.gather(*jobs) == [True] * 4
+
+    asyncio.run(main())
+    assert pool.close(timeout=30)
+
+
+async def until_it_takes_no_jobs(pool):
+    """`closed` is said first, the door shuts a moment later."""
+    while not pool.closed:
+        await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="'asyncflask' is being closed"):
+        while True:
+            pool.submit(str)
+            await asyncio.sleep(0)
 
 
 def test_resize_down_under_load_then_close_runs_every_job():
@@ -422,38 +448,30 @@ def test_resize_down_under_load_then_close_runs_every_job():
             pool.submit(gate.wait, 30)
         for number in range(10):
             pool.submit(ran.append, number)
-        pool.resize(threads=1, queue_limit=100)
+        pool.resize(threads=1, queue_limit=10_000)
         pool.submit(ran.append, "last")
+        closing = asyncio.create_task(asyncio.to_thread(pool.close, 30))
+        await until_it_takes_no_jobs(pool)
         gate.set()
-        assert await asyncio.to_thread(pool.close, 30)
+        assert await closing
 
     asyncio.run(main())
-    assert sorted(ran, key=str) == [*range(10), "last"]
+    assert ran == [*range(10), "last"]
     assert pool.stats().threads == 0
 
 
 def test_close_runs_what_waits_and_refuses_what_comes():
     pool = WorkerPool(threads=1)
-    gate, closing = threading.Event(), threading.Event()
+    gate = threading.Event()
     ran = []
 
     async def main():
         pool.submit(gate.wait, 30)
         pool.submit(ran.append, 1)
-
-        def close():
-            closing.set()
-            return pool.close(timeout=30)
-
-        waiter = asyncio.create_task(asyncio.to_thread(close))
-        while not pool.closed:
-            await asyncio.sleep(0)
-        with pytest.raises(RuntimeError, match="'asyncflask' is being closed"):
-            while True:  # `closed` is said first, the door shuts a moment later
-                await asyncio.sleep(0)
-                pool.submit(str)
+        closing = asyncio.create_task(asyncio.to_thread(pool.close, 30))
+        await until_it_takes_no_jobs(pool)
         gate.set()
-        return await waiter
+        return await closing
 
     assert asyncio.run(main()) is True
     assert ran == [1]
@@ -611,7 +629,31 @@ run_async(asyncio.sleep(0))
 """)
 
 
-def run_script(script):
+def test_the_background_loop_winds_up_at_exit():
+    run_script(
+        """
+import asyncio
+from asyncflask.threads import run_async
+
+tasks = []
+
+async def stuck():
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("cleaned up")
+
+async def start():
+    tasks.append(asyncio.create_task(stuck()))
+    await asyncio.sleep(0)
+
+run_async(start())
+""",
+        stdout="cleaned up\n",
+    )
+
+
+def run_script(script, stdout=""):
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", script],
         capture_output=True,
@@ -619,4 +661,4 @@ def run_script(script):
         timeout=60,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, stdout, "")
