@@ -230,7 +230,7 @@ class App(Resources, SansioApp):
         kind = scope["type"]
         if kind == "lifespan":
             await serve_lifespan(self, receive, send)
-        elif self.mounts and (mounted := self.mounts.under(scope)) is not None:
+        elif self.mounts.apps and (mounted := self.mounts.under(scope)) is not None:
             app, its_scope = mounted
             await app(its_scope, receive, send)
         elif kind != "http":  # websockets: refused

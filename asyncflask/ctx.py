@@ -38,6 +38,9 @@ if t.TYPE_CHECKING:
 
 _sentinel: t.Any = object()
 
+_BOUND: list[Token[AppContext] | None] = [None]
+"""The tokens of a context that was bound, and not pushed since."""
+
 
 class Lane:
     """Where a request runs: `hops`, sync functions go to a thread; `on_loop`, coroutines can be awaited as they are."""
@@ -295,13 +298,15 @@ class AppContext:
 
     def close_request(self) -> None:
         """Close what the request holds open, files above all; not before its response is sent, while one is awaited."""
-        if self._tokens != [None]:
+        if self._tokens != _BOUND:
             self.request.close()
 
     def unbind(self) -> bool:
         """Take back one push, without teardown; return whether that ended an application context."""
-        current, joined = _cv_app.get(None), self._joined
-        if self._reset() is not None and not self._tokens:
+        current, joined, tokens = _cv_app.get(None), self._joined, self._tokens
+        if tokens == _BOUND:
+            tokens.clear()
+        elif self._reset() is not None and not tokens:
             self._outer = self._joined = None
         if current is not self:
             kind = "request" if "request" in vars(self) else "app"

@@ -10,6 +10,8 @@ from contextvars import Context
 
 from ..lazy import late_module
 from ..threads import current_bridge
+from ..wrappers import Request
+from ..wrappers.stream import BodyStream
 
 if t.TYPE_CHECKING:
     import asyncio
@@ -103,6 +105,14 @@ class Probe:
         self._receive = receive
         self._unread = unread
 
+    @staticmethod
+    def of(request: Request) -> Probe | None:
+        """Make the probe of a request; None if it did not come through ASGI."""
+        if request.asgi_receive is None:
+            return None
+        scope = t.cast("dict[str, t.Any]", request.scope)
+        return Probe(scope, request.asgi_receive, isinstance(request.asgi_body, BodyStream))
+
     def has_left(self) -> bool:
         """Return whether the client is known to have left. From a worker thread or on the loop."""
         if self._unread:
@@ -124,3 +134,7 @@ class Probe:
     async def leaving(self) -> None:
         """Return when the client has left. On the loop."""
         await listener_of(self._scope, self._receive).left.wait()
+
+
+# The messages know no servers; this is how a request finds out about its client all the same.
+Request.ask_client = staticmethod(Probe.of)

@@ -15,13 +15,14 @@ from ..ctx import INLINE, LOOP, WORKER
 from ..threads import Bridge, InContext, QueueFull, drive
 from ..wrappers.body import Body
 from ..wrappers.stream import BodyStream
-from .disconnect import Listener, Probe, cancelled_when_left, listener_of, stop_listening
+from .disconnect import Listener, cancelled_when_left, listener_of, stop_listening
 from .scope import client_fault, may_have_body, split_path
-from .stream import Contexts, End, Receive, Send, close_on_loop, stream_from_thread, stream_on_loop
+from .stream import Contexts, End, Message, Receive, Send, close_on_loop, stream_from_thread, stream_on_loop
 
 if t.TYPE_CHECKING:
     from ..app import App
     from ..ctx import AppContext
+    from ..wrappers import Response
     from ..wrappers.response import Answer
 
 Scope = dict[str, t.Any]
@@ -39,26 +40,22 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     context = copy_context()
     ctx = context.run(app.open_exchange, scope, root_path, path, headers)
     request = ctx.request
-    unread = ctx.plan.stream_body
-    request.ask_client = lambda: Probe(scope, receive, unread)
-    if ctx.refused:
+    request.asgi_receive = receive
+    fault = request.routing_exception
+    if fault is not None and ctx.refused:
         context.run(ctx.unbind)
-        return await refuse(send, t.cast(HTTPException, request.routing_exception))
+        return await refuse(send, fault)
     link = scope.get("asyncflask.client")
-    if link is None:
-        bridge = app.bridge()
-    else:  # the sync test client: it takes over, at the end, which ContextVars have been set
-        bridge, link.context = link.bridge, context
+    if link is not None:  # the sync test client: it takes over, at the end, which ContextVars have been set
+        link.context = context
     try:
-        if request.routing_exception is None and may_have_body(scope, headers):
-            await _take_body(app, ctx, headers, bridge, receive)
-        if ctx.lane is WORKER:
-            await _in_worker(app, ctx, bridge, context, receive, send)
-        elif ctx.plan.on_disconnect == "cancel":
+        if fault is None and may_have_body(scope, headers):
+            await _take_body(app, ctx, headers, receive)
+        if ctx.plan.on_disconnect == "cancel" and ctx.lane is not WORKER:
             async with cancelled_when_left(listener_of(scope, receive)):
-                await _on_loop(app, ctx, bridge, context, receive, send)
+                await _respond(app, ctx, context, receive, send)
         else:
-            await _on_loop(app, ctx, bridge, context, receive, send)
+            await _respond(app, ctx, context, receive, send)
     finally:
         ctx.sends_body = False
         if "asyncflask.listener" in scope:
@@ -79,25 +76,27 @@ async def refuse(send: Send, error: HTTPException) -> None:
 # -- the request's body ------------------------------------------------------------------------------------------------
 
 
-async def _take_body(app: App, ctx: AppContext, headers: dict[bytes, bytes], bridge: Bridge, receive: Receive) -> None:
+async def _take_body(app: App, ctx: AppContext, headers: dict[bytes, bytes], receive: Receive) -> None:
     length = headers.get(b"content-length")
     declared = None if length is None else int(length)
     limit = app.config["MAX_CONTENT_LENGTH"]
     request = ctx.request
     if ctx.plan.stream_body:
+        bridge = bridge_of(app, ctx)
         request.asgi_body = BodyStream(_puller(receive), lambda awaitable: bridge.run(awaitable, None), limit, declared)
         return
     body = request.asgi_body = Body(limit, declared)
-    await read_body(body, receive, bridge)
+    await read_body(app, ctx, body, receive)
     if body.over_limit:  # a hook may raise the limit
-        ctx.read_on = lambda: read_body(body, receive, bridge)
+        ctx.read_on = lambda: read_body(app, ctx, body, receive)
         if ctx.lane is WORKER:
-            body.refill = lambda: bridge.run(read_body(body, receive, bridge), None)
+            bridge = bridge_of(app, ctx)
+            body.refill = lambda: bridge.run(read_body(app, ctx, body, receive), None)
     elif body.received > BIG_FORM and ctx.lane is LOOP:
         ctx.has_big_form = request.mimetype in ("multipart/form-data", "application/x-www-form-urlencoded")
 
 
-async def read_body(body: Body, receive: Receive, bridge: Bridge) -> None:
+async def read_body(app: App, ctx: AppContext, body: Body, receive: Receive) -> None:
     """Read until the body is complete, cut off, or over its limit. A large one goes to disk, off the loop."""
     while body.wants_more:
         message = await receive()
@@ -106,7 +105,7 @@ async def read_body(body: Body, receive: Receive, bridge: Bridge) -> None:
             return
         body.feed(message.get("body", b""))
         if body.needs_spool:
-            await bridge.submit(body.spool, side=True)
+            await bridge_of(app, ctx).submit(body.spool, side=True)
         if not message.get("more_body", False):
             body.finish()
             return
@@ -133,27 +132,49 @@ def _puller(receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
 # -- the answer --------------------------------------------------------------------------------------------------------
 
 
-async def _on_loop(app: App, ctx: AppContext, bridge: Bridge, context: Context, receive: Receive, send: Send) -> None:
-    """Run an async request, or any without threads, on the loop."""
-    answer = await InContext(app.exchange(ctx), context, bridge)
-    await _send(answer, app, ctx, context, bridge, receive, send)
+async def _respond(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
+    """Run the exchange where its lane says, and send what comes of it."""
+    answer: Answer | None
+    if ctx.lane is WORKER:
+        answer = await _in_worker(app, ctx, context, receive, send)
+    else:
+        work = app.exchange(ctx)
+        try:
+            wish = context.run(work.send, None)
+        except StopIteration as end:  # the usual case: nothing was waited for
+            answer = end.value
+        else:
+            answer = await InContext(work, context, bridge_of(app, ctx), wish)
+    if answer is not None:
+        await _send(answer, app, ctx, context, receive, send)
 
 
-async def _send(
-    answer: Answer, app: App, ctx: AppContext, context: Context, bridge: Bridge, receive: Receive, send: Send
-) -> None:
+async def _send(answer: Answer, app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
     status, pairs, body, response = answer
     start = {"type": "http.response.start", "status": status, "headers": _with_close(ctx, pairs)}
-    if response is None or body is not None:
-        try:
-            await send(start)
-            await send({"type": "http.response.body", "body": body})
-        except OSError:  # the client has left
-            pass
-        finally:
-            if response is not None:
-                await close_on_loop(response, bridge, context, _ending(app, ctx, context, bridge))
-        return
+    if body is None:
+        return await _stream(app, ctx, context, t.cast("Response", response), start, receive, send)
+    try:
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+    except OSError:  # the client has left
+        pass
+    finally:
+        if response is not None:
+            bridge = bridge_of(app, ctx)
+            await close_on_loop(response, bridge, context, _ending(app, ctx, context, bridge))
+
+
+def bridge_of(app: App, ctx: AppContext) -> Bridge:
+    """Return the way between the loop and threads: the server's, or that of the test client that made the request."""
+    link = t.cast(Scope, ctx.request.scope).get("asyncflask.client")
+    return app.bridge() if link is None else t.cast(Bridge, link.bridge)
+
+
+async def _stream(
+    app: App, ctx: AppContext, context: Context, response: Response, start: Message, receive: Receive, send: Send
+) -> None:
+    bridge = bridge_of(app, ctx)
     listener = listener_of(t.cast(Scope, ctx.request.scope), receive)
     if response.is_async_iterable or ctx.lane is INLINE:
         end = _ending(app, ctx, context, bridge)
@@ -190,16 +211,16 @@ def _with_close(ctx: AppContext, pairs: list[tuple[bytes, bytes]]) -> list[tuple
     return pairs if ctx.read_on is None else [*pairs, (b"connection", b"close")]
 
 
-async def _in_worker(app: App, ctx: AppContext, bridge: Bridge, context: Context, receive: Receive, send: Send) -> None:
-    """Run a sync request in one hop to one thread, its streamed body included."""
+async def _in_worker(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> Answer | None:
+    """Run a sync request in one hop to one thread, its streamed body included; None if the answer is sent already."""
+    bridge = bridge_of(app, ctx)
     try:
         job = bridge.submit(_work, app, ctx, bridge, (context, copy_context()), receive, send)
     except QueueFull:
         error = ServiceUnavailable("All worker threads are busy and their queue is full.", retry_after=1)
-        return await refuse(send, error)
-    answer = await job
-    if answer is not None:
-        await _send(answer, app, ctx, context, bridge, receive, send)
+        await refuse(send, error)
+        return None
+    return t.cast("Answer | None", await job)
 
 
 def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send) -> Answer | None:
@@ -212,7 +233,7 @@ def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive
     end = _ending_in_thread(app, ctx, inside, bridge)
     if response.is_async_iterable:  # it keeps the request's context, whose end belongs in this thread
         try:
-            bridge.run(_send(answer, app, ctx, inside, bridge, receive, send), outside)
+            bridge.run(_send(answer, app, ctx, inside, receive, send), outside)
         finally:
             end()
         return None

@@ -14,10 +14,8 @@ class Mounts:
     """Prefixes and the ASGI applications behind them; the longest prefix that ends at a slash or at the end wins."""
 
     def __init__(self) -> None:
-        self._apps: list[tuple[str, t.Any]] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._apps)
+        #: prefix and application, longest prefix first
+        self.apps: list[tuple[str, t.Any]] = []
 
     def add(self, prefix: str, app: t.Any) -> None:
         """Put `app` under `prefix`.
@@ -27,10 +25,10 @@ class Mounts:
         prefix = prefix.rstrip("/") if prefix.startswith("/") else ""
         if not prefix:
             raise ValueError("A mount needs a prefix such as '/admin': a slash and at least one character after it.")
-        if any(taken == prefix for taken, _ in self._apps):
+        if any(taken == prefix for taken, _ in self.apps):
             raise ValueError(f"Something is mounted at {prefix!r} already.")
-        self._apps.append((prefix, app))
-        self._apps.sort(key=lambda mount: -len(mount[0]))
+        self.apps.append((prefix, app))
+        self.apps.sort(key=lambda mount: -len(mount[0]))
 
     def under(self, scope: dict[str, t.Any]) -> tuple[t.Any, dict[str, t.Any]] | None:
         """Return the application that a scope's path leads to, and the scope for it; None if there is none.
@@ -38,7 +36,7 @@ class Mounts:
         The prefix becomes part of the root path, and stays part of the path. (ASGI specification, `root_path`.)
         """
         root_path, path = split_path(scope)
-        for prefix, app in self._apps:
+        for prefix, app in self.apps:
             if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/"):
                 return app, {**scope, "root_path": root_path + prefix, "path": root_path + path}
         return None
@@ -46,7 +44,7 @@ class Mounts:
     def under_environ(self, environ: dict[str, t.Any]) -> tuple[t.Any, dict[str, t.Any]] | None:
         """As `under`, for a WSGI environ: the application's WSGI side, and the environ for it."""
         path: str = environ.get("PATH_INFO", "")
-        for prefix, app in self._apps:
+        for prefix, app in self.apps:
             raw = prefix.encode().decode("latin-1")  # PEP 3333: text of an environ is bytes in disguise
             if path.startswith(raw) and (len(path) == len(raw) or path[len(raw)] == "/"):
                 script_name = environ.get("SCRIPT_NAME", "") + raw

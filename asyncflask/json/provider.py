@@ -21,6 +21,9 @@ if t.TYPE_CHECKING:
 # Encoders one provider keeps ready. Few sets of options are ever used, unless each call brings a new `default=lambda`.
 _READY_LIMIT = 32
 
+_OPENING = (b"{", b"[")
+_WHITESPACE = " \t\n\r"
+
 
 class JSONProvider:
     """The JSON operations of an application.
@@ -126,14 +129,14 @@ class DefaultJSONProvider(JSONProvider):
             obj: what to write.
             kwargs: options of ``json.dumps``; those not given come from the attributes of this provider.
         """
-        options = {"default": self.default, "ensure_ascii": self.ensure_ascii, "sort_keys": self.sort_keys, **kwargs}
         # Making an encoder costs more than writing a small document; one is kept for each set of options.
-        key = tuple(options.items())
+        key = (self.default, self.ensure_ascii, self.sort_keys, *kwargs.items())
         try:
             write = self._ready.get(key)
         except TypeError:  # an option that cannot be hashed
-            return json.dumps(obj, **options)
+            return json.dumps(obj, **self._options(kwargs))
         if write is None:
+            options = self._options(kwargs)
             if "cls" in options:  # the user's own class may keep state, so it is made anew each time
                 return json.dumps(obj, **options)
             write = _make_writer(options)
@@ -142,9 +145,13 @@ class DefaultJSONProvider(JSONProvider):
             self._ready[key] = write
         return write(obj)
 
+    def _options(self, given: dict[str, t.Any]) -> dict[str, t.Any]:
+        own = {"default": self.default, "ensure_ascii": self.ensure_ascii, "sort_keys": self.sort_keys}
+        return own | given
+
     def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
         """Return what JSON text, or bytes in UTF-8, say; `kwargs` are options of ``json.loads``."""
-        return json.loads(s, **kwargs)
+        return json.loads(s, **kwargs) if kwargs else _read(s)
 
     def response(self, *args: t.Any, **kwargs: t.Any) -> Response:
         """Return a response of type `mimetype`, compact or indented as `compact` says.
@@ -160,6 +167,23 @@ class DefaultJSONProvider(JSONProvider):
         compact = not self._app.debug if self.compact is None else self.compact
         text = self.dumps(content, separators=(",", ":")) if compact else self.dumps(content, indent=2)
         return self._app.response_class(text + "\n", mimetype=self.mimetype)
+
+
+_scan: t.Callable[[str, int], tuple[t.Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+
+
+def _read(text: str | bytes) -> t.Any:
+    # What json.loads(text) does once it has looked at encodings, options and white space. For a document that begins
+    # like most do, an object or array in ASCII or UTF-8 (UTF-16 and UTF-32 have a NUL there), none of that is needed.
+    if isinstance(text, bytes) and text[:1] in _OPENING and text[1:2] != b"\0":
+        document = text.decode("utf-8", "surrogatepass")
+        try:
+            value, end = _scan(document, 0)
+        except StopIteration:  # it breaks off; json.loads says so
+            return json.loads(text)
+        if end == len(document) or not document[end:].strip(_WHITESPACE):
+            return value
+    return json.loads(text)
 
 
 def _make_writer(options: dict[str, t.Any]) -> t.Callable[[t.Any], str]:

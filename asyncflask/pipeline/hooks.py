@@ -73,8 +73,8 @@ class Plan:
     """What runs for the requests of one rule. Made again whenever a table it was made from has changed."""
 
     __slots__ = (
-        "after", "app_teardown", "before", "endpoint", "has_before", "lane", "lane_unthreaded", "number",
-        "on_disconnect", "stream_body", "teardown", "tears_down", "url_processors", "view", "view_is_async",
+        "after", "app_teardown", "before", "endpoint", "lane", "lane_unthreaded", "number", "on_disconnect",
+        "preprocesses", "processes", "stream_body", "teardown", "tears_down", "url_processors", "view", "view_is_async",
     )  # fmt: skip
 
     def __init__(self, app: App, rule: Rule | None) -> None:
@@ -91,8 +91,9 @@ class Plan:
         inner_first = scopes[::-1]
         self.url_processors = tuple(f for s in scopes for f in app.url_value_preprocessors.get(s, ()))
         self.before = _steps(app, (f for s in scopes for f in app.before_request_funcs.get(s, ())))
-        self.has_before = bool(self.url_processors or self.before)
+        self.preprocesses = bool(self.url_processors or self.before or app.stages.preprocesses)
         self.after = _steps(app, (f for s in inner_first for f in reversed(app.after_request_funcs.get(s, ()))))
+        self.processes = bool(self.after or app.stages.processes)
         self.teardown = _steps(app, (f for s in inner_first for f in reversed(app.teardown_request_funcs.get(s, ()))))
         self.app_teardown = _steps(app, reversed(app.teardown_appcontext_funcs))
         self.tears_down = bool(self.teardown or self.app_teardown or app.stages.replaced & _TEARDOWNS)

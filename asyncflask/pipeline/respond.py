@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
     from ..ctx import AppContext
 
 _PLAIN = (str, bytes, dict, list)
+_JSON = (dict, list)
 
 _KINDS = (
     "The return type must be a string, dict, list, tuple with headers or status, Response instance, or WSGI callable,"
@@ -51,9 +52,11 @@ def make_response(app: App, value: t.Any) -> Response:
     kind = app.response_class
     if isinstance(value, kind):
         response = value
+    elif value.__class__ in _JSON:
+        response = t.cast(Response, app.json.response(value))
     elif isinstance(value, (str, bytes, bytearray, cabc.Iterator)) or hasattr(value, "__aiter__"):
         # The class sees status and headers itself, so that what it does with them takes place.
-        return kind(value, status=status, headers=headers)
+        return kind(value) if status is None and headers is None else kind(value, status=status, headers=headers)
     elif isinstance(value, (dict, list)):
         response = t.cast(Response, app.json.response(value))
     else:
@@ -130,10 +133,10 @@ def has_processing(ctx: AppContext) -> bool:
     plan, app = ctx.plan, ctx.app
     if plan.number != app.tables.number:  # a hook was added while the request ran
         plan = ctx.plan = plan_for(app, ctx.request.url_rule)
-    if plan.after or app.stages.processes:
+    if plan.processes or session_may_need_saving(ctx):
         return True
     own = vars(ctx)
-    return "_session" in own or "_after_request_functions" in own or session_may_need_saving(ctx)
+    return "_session" in own or "_after_request_functions" in own
 
 
 async def process(ctx: AppContext, response: Response) -> Response:
@@ -165,7 +168,7 @@ async def open_session(ctx: AppContext) -> None:
 def session_may_need_saving(ctx: AppContext) -> bool:
     """Return whether a session that nobody touched must be looked at: a permanent one is sent anew each time."""
     app = ctx.app
-    if not app.session_opens_lazily:
+    if not app.session_interface.lazy_open:
         return True
     if not ctx.has_cookies or not app.config["SESSION_REFRESH_EACH_REQUEST"]:
         return False

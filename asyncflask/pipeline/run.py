@@ -90,7 +90,7 @@ async def exchange(ctx: AppContext, present: Presentation = to_asgi) -> t.Any:
         try:
             if ctx.match_error is not None:
                 raise ctx.match_error
-            if not app.session_opens_lazily:
+            if not app.session_interface.lazy_open:
                 await open_session(ctx)
             if appcontext_pushed.receivers:
                 await emit(ctx, appcontext_pushed)
@@ -131,8 +131,9 @@ def tears_down(ctx: AppContext) -> bool:
         plan = ctx.plan = plan_for(ctx.app, ctx.request.url_rule)
     return (
         plan.tears_down
-        or bool(request_tearing_down.receivers or appcontext_tearing_down.receivers or appcontext_popped.receivers)
-        or ctx.pushes > 1
+        or bool(request_tearing_down.receivers)
+        or bool(appcontext_tearing_down.receivers)
+        or bool(appcontext_popped.receivers)
     )
 
 
@@ -148,7 +149,7 @@ async def full_dispatch(ctx: AppContext) -> Response:
                 await emit(ctx, request_started)
             if ctx.has_big_form:
                 await InThread(ctx.request.parse_ahead)
-            value = await stages.preprocess(ctx) if ctx.plan.has_before or stages.preprocesses else None
+            value = await stages.preprocess(ctx) if ctx.plan.preprocesses else None
             if value is None:
                 if ctx.read_on is not None:
                     await read_on(ctx)

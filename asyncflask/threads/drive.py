@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NOT_STARTED: Any = object()
+
 
 class OnLoop(Generic[T]):
     """Awaited by a driven coroutine: await `awaitable` on the event loop, in the coroutine's Context.
@@ -69,22 +71,27 @@ class InContext(Generic[T]):
         coro: a coroutine that nobody has started; it may await `OnLoop` and `InThread`.
         context: not entered by anyone who waits for this.
         bridge: where `InThread` jobs go.
+        wish: what `context.run(coro.send, None)` gave, if the first step was taken already. Most coroutines end with
+            it, and so need none of this.
     """
 
-    __slots__ = ("bridge", "context", "coro")
+    __slots__ = ("bridge", "context", "coro", "wish")
 
-    def __init__(self, coro: Coroutine[Any, Any, T], context: Context, bridge: Bridge) -> None:
+    def __init__(
+        self, coro: Coroutine[Any, Any, T], context: Context, bridge: Bridge, wish: Any = _NOT_STARTED
+    ) -> None:
         self.coro = coro
         self.context = context
         self.bridge = bridge
+        self.wish = wish
 
     def __await__(self) -> Generator[Any, Any, T]:
         coro, enter = self.coro, self.context.run
-        step: Callable[[Any], Any] = coro.send
+        step: Callable[[Any], Any]
         value: Any = None
         try:
+            wish = enter(coro.send, None) if self.wish is _NOT_STARTED else self.wish
             while True:
-                wish = enter(step, value)
                 step = coro.send
                 try:
                     if isinstance(wish, (OnLoop, InThread)):
@@ -96,6 +103,7 @@ class InContext(Generic[T]):
                     raise
                 except BaseException as error:
                     step, value = coro.throw, error
+                wish = enter(step, value)
         except StopIteration as end:  # only the coroutine's return can be one: neither it nor we could raise it
             return end.value  # type: ignore[no-any-return]
         except BaseException:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, cast, overload
 
 from werkzeug.datastructures import Authorization, ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
+from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request as BaseRequest
 
 from .. import json
@@ -85,6 +86,16 @@ def no_config() -> Mapping[str, Any] | None:
     return None
 
 
+def nobody_knows(request: Request) -> None:
+    """What ``Request.ask_client`` is while nobody has set it."""
+
+
+@lru_cache(256)
+def parsed_options(header: str) -> tuple[str, dict[str, str]]:
+    """``parse_options_header``; the dictionary is not to be changed."""
+    return parse_options_header(header)
+
+
 @lru_cache(1024)
 def blueprint_path(name: str) -> tuple[str, ...]:
     """A dotted blueprint name and those of its parents, innermost first: ``a.b`` gives ``("a.b", "a")``."""
@@ -121,8 +132,10 @@ class Request(BaseRequest):
     #: The ASGI scope, if the request came from one.
     scope: Mapping[str, Any] | None = None
 
-    #: Makes what knows about the client; set by the ASGI side.
-    ask_client: Callable[[], ClientProbe] | None = None
+    #: Makes what knows about the client of a request; set once by the ASGI side.
+    ask_client: ClassVar[Callable[[Request], ClientProbe | None]] = staticmethod(nobody_knows)
+    #: The ASGI callable that its messages come from, if it came through ASGI.
+    asgi_receive: Callable[[], Awaitable[dict[str, Any]]] | None = None
 
     shallow = False
     _body: Body | BodyStream | None = None
@@ -159,11 +172,11 @@ class Request(BaseRequest):
             request = cls(environ_from_scope(scope, path, root_path.rstrip("/"), cast("IO[bytes]", BodyInput(body))))
         else:
             request = cls.__new__(cls)
-        own = request.__dict__
-        own["scope"] = scope
-        own["method"] = scope["method"].upper()
-        own["_body"] = body
-        own["_paths"] = path, root_path
+        request.scope = scope
+        request.method = scope["method"].upper()
+        request._paths = path, root_path
+        if body is not None:
+            request._body = body
         return request
 
     @property
@@ -174,8 +187,7 @@ class Request(BaseRequest):
     @asgi_body.setter
     def asgi_body(self, body: Body | BodyStream | None) -> None:
         self._body = body
-        source = self._input
-        if source is not None:
+        if "environ" in self.__dict__ and (source := self._input) is not None:
             source.attach(body)
 
     @property
@@ -187,7 +199,7 @@ class Request(BaseRequest):
 
     @lazy
     def _client(self) -> ClientProbe | None:
-        return None if self.ask_client is None else self.ask_client()
+        return type(self).ask_client(self)
 
     @property
     def is_disconnected(self) -> bool:
@@ -266,6 +278,13 @@ class Request(BaseRequest):
         except ValueError as error:
             raise BadRequest("The query string is not valid UTF-8.") from error
 
+    def _parse_content_type(self) -> None:
+        # Werkzeug keeps what it parsed on the request; the same few short types come again and again.
+        if "_parsed_content_type" not in self.__dict__:
+            header = self.headers.get("Content-Type", "")
+            mimetype, options = (parsed_options if len(header) < 64 else parse_options_header)(header)
+            self._parsed_content_type = mimetype, options.copy()
+
     @lazy
     def full_path(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The path with the query string. Raises BadRequest as ``args`` does."""
@@ -330,11 +349,11 @@ class Request(BaseRequest):
                 "The request was made with 'shallow=True', so its body must not be read here. Leave it to the"
                 " application that handles the request."
             )
-        source = self._input
+        source = self._input if "environ" in self.__dict__ else None
         if self.scope is None or (source is None and "environ" in self.__dict__):
             return limited_input(self.environ, self.max_content_length)
-        limit, declared = self.max_content_length, self.content_length
-        if limit is not None and declared is not None and declared > limit:
+        limit = self.max_content_length
+        if limit is not None and (self.content_length or 0) > limit:
             raise RequestEntityTooLarge()
         if self._body is None:
             return io.BytesIO()
@@ -429,8 +448,7 @@ class Request(BaseRequest):
     @property
     def has_close_work(self) -> bool:
         """Whether ``close`` would do anything."""
-        own = self.__dict__
-        return "environ" in own or self._body is not None or self._files is not None
+        return self._body is not None or self._files is not None or "environ" in self.__dict__
 
     def close(self) -> None:
         """Close every file that parsing made, also where it failed half-way, and let go of the body.
