@@ -2,7 +2,8 @@
 
     python tests/benchmarks/start_time.py [ROUNDS]
 
-Each figure but the last is a whole run of a fresh interpreter, in turns for both. Both start from bytecode, in a folder
+Each figure but the last is a whole run of a fresh interpreter, in turns for both; "cpu" is the least processor time of
+a run, which a busy machine changes less (0 where the system does not tell). Both start from bytecode, in a folder
 of this run: a source tree that nobody has compiled would be measured against an installed package otherwise.
 """
 
@@ -69,15 +70,18 @@ def python(code: str, environment: dict[str, str]) -> str:
     return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def timed(code: str, environment: dict[str, str]) -> float:
-    start = perf_counter()
+def timed(code: str, environment: dict[str, str]) -> tuple[float, float]:
+    """Run `code`; return seconds by the clock and of processor time."""
+    before, start = os.times(), perf_counter()
     python(code, environment)
-    return perf_counter() - start
+    took, after = perf_counter() - start, os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return took, used
 
 
-def show(name: str, least: dict[str, float], middle: dict[str, float]) -> None:
+def show(name: str, kind: str, figures: dict[str, float]) -> None:
     flasks, ours = SUBJECTS
-    for kind, figures in (("minimum", least), ("median", middle)):
+    if figures[flasks]:
         ratio = figures[ours] / figures[flasks]
         print(f"{name:44} {kind:8} {figures[flasks] * 1000:8.1f} {figures[ours] * 1000:10.1f} {ratio:6.2f}")
 
@@ -88,16 +92,19 @@ def measure(rounds: int, environment: dict[str, str]) -> None:
         codes = {subject: code.replace("SUBJECT", subject) for subject in SUBJECTS}
         for subject in SUBJECTS * 2:  # compiles, and fills the disk's cache
             python(codes[subject], environment)
-        times: dict[str, list[float]] = {subject: [] for subject in SUBJECTS}
+        times: dict[str, list[tuple[float, float]]] = {subject: [] for subject in SUBJECTS}
         for _ in range(rounds):
             for subject in SUBJECTS:
                 times[subject].append(timed(codes[subject], environment))
-        show(name, {s: min(t) for s, t in times.items()}, {s: median(t) for s, t in times.items()})
+        show(name, "minimum", {s: min(took for took, _ in t) for s, t in times.items()})
+        show(name, "median", {s: median(took for took, _ in t) for s, t in times.items()})
+        show(name, "cpu", {s: min(used for _, used in t) for s, t in times.items()})
     least, middle = {}, {}
     for subject in SUBJECTS:
         printed = python(IN_PROCESS.replace("SUBJECT", subject), environment)
         least[subject], middle[subject] = map(float, printed.split())
-    show("200 routes, in a program that runs already", least, middle)
+    for kind, figures in (("minimum", least), ("median", middle)):
+        show("200 routes, in a program that runs already", kind, figures)
 
 
 def main(rounds: int = 15) -> None:
