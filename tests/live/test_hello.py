@@ -22,7 +22,8 @@ RUNNING = re.compile(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")
 
 @pytest.fixture(scope="module")
 def port():
-    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT / "examples" / "hello"), "app:asgi", "--port", "0"]
+    folder = str(ROOT / "examples" / "hello")
+    command = [sys.executable, "-m", "uvicorn", "--app-dir", folder, "app:asgi", "--port", "0"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
