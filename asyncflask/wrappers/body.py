@@ -37,9 +37,11 @@ class Body:
         "_spool",
         "content_length",
         "limit",
+        "over_limit",
         "received",
         "refill",
         "spool_at",
+        "wants_more",
     )
 
     def __init__(self, limit: int | None = None, content_length: int | None = None, spool_at: int = SPOOL_AT) -> None:
@@ -53,6 +55,7 @@ class Body:
         self._beyond = b""
         self._spool: Spool | None = None
         self._ended = self._left = self._lost = False
+        self._settle()
 
     # What is known
 
@@ -60,11 +63,6 @@ class Body:
     def size(self) -> int:
         """The length of the body as far as known: the greater of declared and received, in bytes."""
         return self.received if self.content_length is None else self.content_length
-
-    @property
-    def over_limit(self) -> bool:
-        """Whether more than ``limit`` bytes were declared or have come."""
-        return self.limit is not None and self.size > self.limit
 
     @property
     def truncated(self) -> bool:
@@ -83,18 +81,20 @@ class Body:
         return self.received >= self.content_length
 
     @property
-    def wants_more(self) -> bool:
-        """Whether the next piece should be read from the client."""
-        if self._ended or self._left or self._lost or self.over_limit:
-            return False
-        return self.content_length is None or self.received < self.content_length
-
-    @property
     def needs_spool(self) -> bool:
         """Whether ``spool`` should be called (in a thread) before more is fed."""
         return len(self._memory) > self.spool_at
 
     # What happens to it
+
+    def _settle(self) -> None:
+        # Worked out when something changes: it is read more often than that.
+        declared = self.content_length
+        #: Whether more than ``limit`` bytes were declared or have come.
+        self.over_limit = self.limit is not None and self.size > self.limit
+        over = self._ended or self._left or self._lost or self.over_limit
+        #: Whether the next piece should be read from the client.
+        self.wants_more = not over and (declared is None or self.received < declared)
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece. Never touches the disk.
@@ -107,6 +107,7 @@ class Body:
         if refused:
             self._lost = self._lost or bool(chunk)
             return
+        self._settle()
         if self.content_length is not None and self.received > self.content_length:
             chunk = chunk[: max(0, self.content_length - before)]
         if self.over_limit:
@@ -126,11 +127,13 @@ class Body:
     def finish(self) -> None:
         """The client said that this was all."""
         self._ended = True
+        self.wants_more = False
 
     def cut(self) -> None:
         """The client left before the end."""
         if not self.complete:
             self._left = True
+            self.wants_more = False
 
     def raise_limit(self, limit: int | None) -> bool:
         """Set another limit (a hook assigned ``request.max_content_length``).
@@ -139,6 +142,7 @@ class Body:
         :return: whether more must be read now (``wants_more``).
         """
         self.limit = limit
+        self._settle()
         if self._beyond and not self.over_limit:
             self._keep(self._beyond)
             self._beyond = b""

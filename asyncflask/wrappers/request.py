@@ -274,9 +274,13 @@ class Request(BaseRequest):
         if not self.query_string:
             return self.parameter_storage_class()
         try:
-            return super().args
+            text = self.query_string.decode()
         except ValueError as error:
             raise BadRequest("The query string is not valid UTF-8.") from error
+        if "%" in text or "+" in text:
+            return super().args
+        # Nothing is quoted: all that parse_qsl would do is to split.
+        return self.parameter_storage_class([piece.partition("=")[::2] for piece in text.split("&") if piece])
 
     def _parse_content_type(self) -> None:
         # Werkzeug keeps what it parsed on the request; the same few short types come again and again.
@@ -455,7 +459,8 @@ class Request(BaseRequest):
 
         Who holds ``stream`` and is half-way through it, as a response that is still being produced, may read on.
         """
-        super().close()
+        if "files" in self.__dict__:
+            super().close()
         for file in self._files or ():
             file.close()
         if isinstance(self._body, Body):
