@@ -57,6 +57,12 @@ class FakeContext:
         self.request_owner = None if request is None else self
         self.log = []
 
+    def hold(self):
+        pass
+
+    def release(self):
+        pass
+
     def __enter__(self):
         self.log.append("push")
         self.token = _cv_app.set(self)

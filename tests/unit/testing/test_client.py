@@ -305,9 +305,12 @@ def test_context_variables_of_the_exchange_go_before_those_of_the_server(app):
     served = app.asgi_app
 
     async def middleware(scope, receive, send):
-        context = scope["asyncflask.client"].context = contextvars.copy_context()
-        context.run(variable.set, "set in the exchange")
+        variable.set("set outside of the app")
         await served(scope, receive, send)
+
+    @app.before_request
+    def before():
+        variable.set("set in the exchange")
 
     app.asgi_app = middleware
     contextvars.copy_context().run(look_after_a_request, app, "set in the exchange")
