@@ -282,6 +282,7 @@ def test_spooled_files_are_closed_after_an_answer(app, serve, sink, ended, no_fi
         assert live.ask(request("POST", f"/{kind}/{how}", MULTIPART, body=body)).json == expected
         assert ended.acquire(timeout=LIMIT)
     live.alive()
+    live.stop()
     assert len(no_file_left) == 2
 
 
@@ -297,6 +298,7 @@ def test_spooled_files_are_closed_when_the_form_is_bad(app, serve, sink, ended, 
         assert answer.status in (status if isinstance(status, tuple) else (status,)), answer
         assert ended.acquire(timeout=LIMIT)
     live.alive()
+    live.stop()
     assert len(no_file_left) == len(bodies)
 
 
@@ -311,6 +313,7 @@ def test_spooled_files_are_closed_when_the_limit_is_passed(app, serve, sink, end
             assert wire.answer().status == 413
         assert ended.acquire(timeout=LIMIT)
     live.alive()
+    live.stop()
     assert len(no_file_left) == 3
 
 
@@ -325,6 +328,7 @@ def test_a_client_that_leaves_in_mid_upload(app, serve_each, sink, ended, no_fil
         wire.leave(rudely=rudely)
     assert ended.acquire(timeout=LIMIT)
     live.alive()
+    live.stop()
 
 
 @KINDS
@@ -464,3 +468,4 @@ def test_an_upload_that_is_kept_open_by_the_view_can_be_read_to_its_end(app, ser
     body = b"".join(b"%d %s\n" % (n, b"x" * 1000) for n in range(3000))
     assert live.ask(request("POST", "/back", body=body)).body == body
     live.alive()
+    live.stop()
