@@ -263,7 +263,9 @@ class App(Resources, SansioApp):
         response = drive(run.exchange(ctx, run.to_wsgi), context, bridge)
         if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
             response.call_on_close(ctx.end_request)
-        ctx.sends_body = ctx.pushes > 0
+        if ctx.pushes:
+            ctx.sends_body = True
+            response.call_on_close(partial(setattr, ctx, "sends_body", False))
         end = partial(_end_in_thread, ctx, context, bridge)
         return respond_wsgi(environ, start_response, response, context, bridge, end)
 

@@ -381,7 +381,8 @@ def _sync_stream(items: Iterator[t.Any], contexts: list[AppContext]) -> Iterator
                 for ctx in contexts:
                     stack.enter_context(ctx)
                     ctx.release()
-            yield from items
+            for item in items:  # noqa: UP028  by `yield from` an early close would close `items` twice
+                yield item
         finally:
             close = getattr(items, "close", None)
             if close is not None:
@@ -394,26 +395,27 @@ class _AsyncStream(AsyncIterator[t.Any]):
     def __init__(self, source: AsyncIterable[t.Any], contexts: list[AppContext]) -> None:
         self._source = source
         self._contexts = contexts
-        self._items = self._produce()
-        self._started = False
+        # Made when started: a generator of ours refers back to us, and a stream that is dropped is to go at once.
+        self._items: t.AsyncGenerator[t.Any, None] | None = None
         for ctx in contexts:
             ctx.hold()
 
     def __anext__(self) -> t.Awaitable[t.Any]:
-        self._started = True
+        if self._items is None:
+            self._items = self._produce()
         return self._items.__anext__()
 
     async def aclose(self) -> None:
-        if self._started:
+        started, self._items = self._items is not None, self._items or self._produce()
+        if started:
             await self._items.aclose()
             return
-        self._started = True
         async with AsyncExitStack() as stack:
             await self._enter(stack)
             await self._close_source()
 
     def __del__(self) -> None:
-        if not self._started:  # made, and never used as a body: nobody will close it
+        if self._items is None:  # made, and never used as a body: nobody will close it
             for ctx in self._contexts:
                 ctx.release()
                 if not ctx.pushes:

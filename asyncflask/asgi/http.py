@@ -178,8 +178,7 @@ async def _stream(
     listener = listener_of(t.cast(Scope, ctx.request.scope), receive)
     if response.is_async_iterable or ctx.lane is INLINE:
         end = _ending(app, ctx, context, bridge)
-        async with cancelled_when_left(listener):
-            await stream_on_loop(response, start, bridge, context, send, listener, end)
+        await stream_on_loop(response, start, bridge, context, send, listener, end)
     else:
         ctx.lane = WORKER  # the body is produced in a thread, and so ends the request there
         contexts, end_there = (context, copy_context()), _ending_in_thread(app, ctx, context, bridge)

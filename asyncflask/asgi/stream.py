@@ -11,7 +11,7 @@ from contextvars import Context
 
 from ..lazy import late_module
 from ..threads import Bridge, InContext
-from .disconnect import Listener
+from .disconnect import Listener, cancelled_when_left
 
 if t.TYPE_CHECKING:
     import asyncio
@@ -68,13 +68,15 @@ def stream_from_thread(
     inside, outside = contexts
     try:
         bridge.run(deliver(send, start), outside)
-        pieces = inside.run(response.asgi_pieces) if body is None else iter((body,))
-        while (piece := inside.run(next, pieces, _END)) is not _END:
-            if listener.gone:
-                return
-            if piece:
-                bridge.run(deliver(send, part(piece)), outside)
-        end()
+        try:
+            pieces = inside.run(response.asgi_pieces) if body is None else iter((body,))
+            while (piece := inside.run(next, pieces, _END)) is not _END:
+                if listener.gone:
+                    return
+                if piece:
+                    bridge.run(deliver(send, part(piece)), outside)
+        finally:
+            end()
         bridge.run(deliver(send, LAST), outside)
     except ClientGone:
         return
@@ -90,23 +92,32 @@ async def stream_on_loop(
 ) -> None:
     """As `stream_from_thread`, on the loop: for an async iterable, or a sync one that is to run in place."""
     try:
-        await deliver(send, start)
-        pieces = context.run(_pieces, response)
-        taken = 0
-        while (piece := await InContext(_next(pieces), context, bridge)) is not _END:
-            if listener.gone:
-                return
-            if piece:
-                await deliver(send, part(piece))
-            taken += 1
-            if taken % PIECES_PER_TURN == 0:
-                await asyncio.sleep(0)
-        await end()
-        await deliver(send, LAST)
+        # Closing is left out of what the client's leaving cancels: it has to come to its end.
+        async with cancelled_when_left(listener):
+            await deliver(send, start)
+            try:
+                await _send_pieces(response, bridge, context, send, listener)
+            finally:
+                await end()
+            if not listener.gone:
+                await deliver(send, LAST)
     except ClientGone:
         return
     finally:
         await close_on_loop(response, bridge, context, end)
+
+
+async def _send_pieces(response: Response, bridge: Bridge, context: Context, send: Send, listener: Listener) -> None:
+    taken = 0
+    pieces = context.run(_pieces, response)
+    while (piece := await InContext(_next(pieces), context, bridge)) is not _END:
+        if listener.gone:
+            return
+        if piece:
+            await deliver(send, part(piece))
+        taken += 1
+        if taken % PIECES_PER_TURN == 0:
+            await asyncio.sleep(0)
 
 
 async def close_on_loop(response: Response, bridge: Bridge, context: Context, end: End) -> None:

@@ -10,15 +10,20 @@ from functools import partial
 from inspect import iscoroutinefunction, unwrap
 
 from ..ctx import INLINE, LOOP, WORKER, Lane
+from ..lazy import late_module
 from ..threads import InThread, OnLoop, run_anywhere, run_async
 
 if t.TYPE_CHECKING:
+    import asyncio
+
     from blinker import Signal
     from werkzeug.routing import Rule
 
     from ..app import App
     from ..ctx import AppContext
     from ..typing import ResponseReturnValue
+else:
+    asyncio = late_module("asyncio")
 
 Step = tuple[t.Callable[..., t.Any], bool]
 """A function, and whether it is a coroutine function."""
@@ -179,5 +184,5 @@ async def run_all(ctx: AppContext, steps: t.Iterable[Step], errors: list[BaseExc
     for function, asynchronous in steps:
         try:
             await call(ctx.lane, function, asynchronous, *args)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             errors.append(error)

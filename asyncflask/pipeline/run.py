@@ -15,6 +15,7 @@ import typing as t
 from werkzeug.exceptions import InternalServerError
 
 from ..ctx import LATE, LOOP, WORKER, raise_collected
+from ..lazy import late_module
 from ..signals import (
     appcontext_popped,
     appcontext_pushed,
@@ -27,9 +28,13 @@ from .hooks import emit, plan_for, run_all
 from .respond import make_response, open_session
 
 if t.TYPE_CHECKING:
+    import asyncio
+
     from ..ctx import AppContext
     from ..wrappers import Response
     from ..wrappers.response import Answer
+else:
+    asyncio = late_module("asyncio")
 
 Presentation = t.Callable[["AppContext", "Response"], t.Any]
 
@@ -220,12 +225,12 @@ async def teardown(ctx: AppContext, error: BaseException | None) -> None:
     if "request" in vars(ctx):
         try:
             await stages.teardown_request(ctx, error)
-        except Exception as raised:
+        except (Exception, asyncio.CancelledError) as raised:
             errors.append(raised)
         ctx.close_request()
     if ctx.app_owner is ctx:
         try:
             await stages.teardown_app(ctx, error)
-        except Exception as raised:
+        except (Exception, asyncio.CancelledError) as raised:
             errors.append(raised)
     raise_collected(errors)

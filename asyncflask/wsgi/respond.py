@@ -61,9 +61,13 @@ class _BodyInContext:
     def __next__(self) -> bytes:
         if self._steps is None:
             self._steps = t.cast("t.Iterator[bytes]", self._context.run(iter, self._body))
-        piece = self._context.run(next, self._steps, None)
+        piece = None
+        try:
+            piece = self._context.run(next, self._steps, None)
+        finally:
+            if piece is None:
+                self._end_request()
         if piece is None:
-            self._end_request()
             raise StopIteration
         return piece
 
@@ -95,10 +99,14 @@ class _AwaitedBody:
     def __next__(self) -> bytes:
         if self._empty:
             raise StopIteration
-        piece: bytes | None = self._bridge.run(self._step(), self._context)
+        piece: bytes | None = None
+        try:
+            piece = self._bridge.run(self._step(), self._context)
+        finally:
+            if piece is None:
+                self._empty = True
+                self._end_request()
         if piece is None:
-            self._empty = True
-            self._end_request()
             raise StopIteration
         return piece
 
@@ -123,7 +131,6 @@ class _AwaitedBody:
                 self._end_request()
 
     async def _end(self) -> None:
-        for iterable in (self._steps, self._source):
-            aclose = getattr(iterable, "aclose", None)
-            if aclose is not None:
-                await aclose()
+        aclose = getattr(self._source if self._steps is None else self._steps, "aclose", None)
+        if aclose is not None:
+            await aclose()
