@@ -24,3 +24,4 @@ def app(app):
     """An application all of whose threads end with the test."""
     yield app
     app.close_threads()
+    app.logger.disabled = False  # a logger is kept by its name

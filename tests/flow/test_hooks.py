@@ -1,0 +1,177 @@
+"""Hooks: which run, in what order, and what their results do; on the application, on blueprints and on nested ones."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+
+from asyncflask import Blueprint, g, request, url_for
+
+
+@pytest.fixture(params=["def", "async"])
+def colour(request):
+    return request.param
+
+
+def as_colour(colour, function):
+    async def asynchronous(*args, **kwargs):
+        await asyncio.sleep(0)
+        return function(*args, **kwargs)
+
+    return function if colour == "def" else asynchronous
+
+
+@pytest.mark.parametrize("hook", ["def", "async"])
+def test_a_value_of_a_before_hook_answers_instead_of_the_view(app, asked, colour, hook):
+    ran = []
+    app.before_request(as_colour(hook, lambda: ("stop", 403)))
+    app.before_request(lambda: ran.append("second before"))
+    app.after_request(lambda response: ran.append("after") or response)
+    app.teardown_request(lambda error: ran.append("teardown"))
+    app.add_url_rule("/", "view", as_colour(colour, lambda: ran.append("view")))
+    got = asked("/")
+    assert (got.status, got.text) == (403, "stop")
+    assert ran == ["after", "teardown"]
+
+
+@pytest.mark.parametrize("colours", list(itertools.product(["def", "async"], repeat=4)), ids="-".join)
+def test_every_mix_keeps_the_order(app, asked, colours, colour):
+    ran = []
+
+    def step(name, result=None):
+        def run(*args):
+            ran.append(name)
+            return args[0] if name.startswith("after") else result
+
+        return run
+
+    for number, one in enumerate(colours):
+        app.before_request(as_colour(one, step(f"before {number}")))
+        app.after_request(as_colour(one, step(f"after {number}")))
+        app.teardown_request(as_colour(one, step(f"teardown {number}")))
+        app.teardown_appcontext(as_colour(one, step(f"app teardown {number}")))
+    app.add_url_rule("/", "view", as_colour(colour, step("view", "ok")))
+    assert asked("/").text == "ok"
+    down = [3, 2, 1, 0]
+    assert ran == [
+        *(f"before {n}" for n in range(4)),
+        "view",
+        *(f"{kind} {n}" for kind in ("after", "teardown", "app teardown") for n in down),
+    ]
+
+
+def test_an_after_hook_may_replace_the_response(app, asked, colour):
+    @app.after_request
+    async def replace(response):
+        return app.response_class(response.get_data().upper(), 201)
+
+    app.add_url_rule("/", "view", as_colour(colour, lambda: "text"))
+    got = asked("/")
+    assert (got.status, got.text) == (201, "TEXT")
+
+
+@pytest.mark.parametrize("kind", ["def", "async"])
+def test_teardown_gets_the_error_unless_it_was_handled(app, asked, colour, kind):
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.logger.disabled = True
+    got = []
+    app.teardown_request(as_colour(kind, lambda error: got.append(("request", type(error)))))
+    app.teardown_appcontext(as_colour(kind, lambda error: got.append(("app", type(error)))))
+    app.register_error_handler(KeyError, lambda error: "handled")
+
+    def view(name):
+        raise {"handled": KeyError, "unhandled": ZeroDivisionError}[name]
+
+    app.add_url_rule("/<name>", "view", as_colour(colour, view))
+    assert asked("/handled").text == "handled"
+    assert got == [("request", type(None)), ("app", type(None))]
+    got.clear()
+    assert asked("/unhandled").status == 500
+    assert got == [("request", ZeroDivisionError), ("app", ZeroDivisionError)]
+
+
+def test_every_teardown_runs_and_their_errors_are_collected(app, asked, colour):
+    ran = []
+
+    def failing(name, error):
+        def teardown(exc):
+            ran.append(name)
+            raise error
+
+        return teardown
+
+    app.teardown_request(as_colour("def", failing("first", KeyError("first"))))
+    app.teardown_request(as_colour("async", failing("second", ValueError("second"))))
+    app.teardown_appcontext(failing("app", OSError("app")))
+    app.add_url_rule("/", "view", as_colour(colour, lambda: "ok"))
+    with pytest.raises(BaseExceptionGroup) as caught:
+        asked("/")
+    assert ran == ["second", "first", "app"]
+
+    def leaves(group):
+        return [
+            leaf
+            for error in group.exceptions
+            for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [type(error)])
+        ]
+
+    assert leaves(caught.value) == [ValueError, KeyError, OSError]
+
+
+def test_blueprints_inside_blueprints(app, asked, colour):
+    ran = []
+    parent, child = Blueprint("parent", "parent"), Blueprint("child", "child")
+    for name, scope in (("app", app), ("parent", parent), ("child", child)):
+        scope.before_request(lambda name=name: ran.append(f"before {name}"))
+        scope.after_request(lambda response, name=name: ran.append(f"after {name}") or response)
+        scope.teardown_request(lambda error, name=name: ran.append(f"teardown {name}"))
+    child.before_app_request(lambda: ran.append("before from child"))
+    child.add_url_rule("/view", "view", as_colour(colour, lambda: request.endpoint))
+    parent.register_blueprint(child, url_prefix="/child")
+    app.register_blueprint(parent, url_prefix="/parent")
+    app.add_url_rule("/", "alone", lambda: "alone")
+    assert asked("/parent/child/view").text == "parent.child.view"
+    assert ran == [
+        *("before app", "before from child", "before parent", "before child"),
+        *("after child", "after parent", "after app"),
+        *("teardown child", "teardown parent", "teardown app"),
+    ]
+    ran.clear()
+    assert asked("/").text == "alone"
+    assert ran == ["before app", "before from child", "after app", "teardown app"]
+
+
+def test_url_processors_take_a_language_out_and_put_it_in(app, asked, colour):
+    @app.url_value_preprocessor
+    def take(endpoint, values):
+        g.lang = (values or {}).pop("lang", None)
+
+    @app.url_defaults
+    def put(endpoint, values):
+        if app.url_map.is_endpoint_expecting(endpoint, "lang"):
+            values.setdefault("lang", g.lang)
+
+    app.add_url_rule("/<lang>/about", "about", as_colour(colour, lambda: url_for("index")))
+    app.add_url_rule("/<lang>/", "index", as_colour(colour, lambda: g.lang))
+    assert asked("/de/").text == "de"
+    assert asked("/de/about").text == "/de/"
+
+
+def test_url_processors_of_a_blueprint(app, asked, colour):
+    blueprint = Blueprint("bp", "bp", url_prefix="/<user>")
+
+    @blueprint.url_value_preprocessor
+    def take(endpoint, values):
+        g.user = values.pop("user")
+
+    @blueprint.url_defaults
+    def put(endpoint, values):
+        values.setdefault("user", g.user)
+
+    blueprint.add_url_rule("/", "index", as_colour(colour, lambda: url_for(".page", n=2)))
+    blueprint.add_url_rule("/page/<int:n>", "page", as_colour(colour, lambda n: f"{g.user} {n}"))
+    app.register_blueprint(blueprint)
+    assert asked("/me/").text == "/me/page/2"
+    assert asked("/me/page/2").text == "me 2"
