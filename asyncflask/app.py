@@ -39,6 +39,7 @@ from .sansio.scaffold import Folder
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .threads import Bridge, PoolBridge, WorkerPool, background, current_bridge, drive, run_anywhere, run_async
 from .wrappers import Request, Response
+from .wsgi import read_ahead
 from .wsgi import respond as respond_wsgi
 
 if t.TYPE_CHECKING:
@@ -260,6 +261,8 @@ class App(Resources, SansioApp):
         if ctx.refused:
             context.run(ctx.unbind)
             return t.cast(HTTPException, ctx.request.routing_exception)(environ, start_response)
+        if ctx.request.url_rule is not None and ctx.plan.view_is_async and not ctx.plan.stream_body:
+            read_ahead(ctx.request, self.config["MAX_CONTENT_LENGTH"])  # reading waits, which a view on a loop cannot
         response = drive(run.exchange(ctx, run.to_wsgi), context, bridge)
         if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
             response.call_on_close(ctx.end_request)
@@ -471,7 +474,7 @@ class App(Resources, SansioApp):
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Bind the URL map to a request, or outside of one to ``SERVER_NAME``; None if that is not set.
 
-        Raises HTTPException for a host that is not trusted or not valid.
+        Raises HTTPException for a host that is not trusted.
         """
         config = self.config
         if request is not None:
