@@ -14,6 +14,7 @@ from functools import cache
 from werkzeug.datastructures import CallbackDict
 
 from .lazy import late, late_names
+from .plain import is_plain
 
 if t.TYPE_CHECKING:
     from itsdangerous import URLSafeTimedSerializer
@@ -228,7 +229,7 @@ class SecureCookieSessionInterface(SessionInterface):
     """Keeps the session in a cookie that itsdangerous signs with the application's secret key."""
 
     session_class = SecureCookieSession
-    lazy_open = True
+    lazy_open = not is_plain()
     #: Turns the session to text: compact JSON with tags for tuples, bytes, dates and so on.
     serializer: t.Any = late(_tagged_json)
     #: How the signing key is made of the secret key; what is mixed into it; the hash of the signature.

@@ -15,8 +15,8 @@ from asyncflask import App
 from asyncflask.ctx import AppContext
 from asyncflask.globals import _cv_app
 
-#: Says which transport the test client uses; the run as a whole may be made with either.
-KEPT = {"ASYNCFLASK_TEST_TRANSPORT"}
+#: Say which transport the test client uses, and whether short ways are off; a whole run may be made with either.
+KEPT = {"ASYNCFLASK_TEST_TRANSPORT", "ASYNCFLASK_PLAIN"}
 #: The process-wide loop that WSGI servers share, and its workers, stay until the process ends.
 LASTING = "asyncflask-loop"
 

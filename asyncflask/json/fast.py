@@ -6,7 +6,6 @@ because it is told to pass them on, or leaves a mark in what it wrote; a false a
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 from .provider import DefaultJSONProvider, _default
@@ -80,9 +79,9 @@ class FastJSONProvider(DefaultJSONProvider):
         if not kwargs and _is_for_orjson(s):
             try:
                 return self._read(s)
-            except ValueError:  # what json takes and orjson does not, or an error in json's words
+            except ValueError:  # what json takes and orjson does not; or an error, which json is to word
                 pass
-        return json.loads(s, **kwargs)
+        return super().loads(s, **kwargs)
 
     def response(self, *args: t.Any, **kwargs: t.Any) -> Response:
         """Return a response of type `mimetype`, as the default provider does."""

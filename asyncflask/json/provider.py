@@ -13,6 +13,8 @@ from functools import cached_property
 
 from werkzeug.http import http_date
 
+from ..plain import is_plain
+
 if t.TYPE_CHECKING:
     from werkzeug.sansio.response import Response
 
@@ -20,6 +22,8 @@ if t.TYPE_CHECKING:
 
 # Encoders one provider keeps ready. Few sets of options are ever used, unless each call brings a new `default=lambda`.
 _READY_LIMIT = 32
+
+_PLAIN = is_plain()
 
 _OPENING = (b"{", b"[")
 _WHITESPACE = " \t\n\r"
@@ -151,7 +155,7 @@ class DefaultJSONProvider(JSONProvider):
 
     def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
         """Return what JSON text, or bytes in UTF-8, say; `kwargs` are options of ``json.loads``."""
-        return json.loads(s, **kwargs) if kwargs else _read(s)
+        return json.loads(s, **kwargs) if kwargs or _PLAIN else _read(s)
 
     def response(self, *args: t.Any, **kwargs: t.Any) -> Response:
         """Return a response of type `mimetype`, compact or indented as `compact` says.
@@ -188,6 +192,8 @@ def _read(text: str | bytes) -> t.Any:
 
 def _make_writer(options: dict[str, t.Any]) -> t.Callable[[t.Any], str]:
     # What json.dumps(obj, **options) does each time from the start, with everything made beforehand.
+    if _PLAIN:
+        return lambda obj: json.dumps(obj, **options)
     encoder = json.JSONEncoder(**options)
     make_pieces = getattr(json.encoder, "c_make_encoder", None)
     if make_pieces is None or encoder.indent is not None:

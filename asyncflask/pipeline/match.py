@@ -11,7 +11,6 @@ matcher notices that the attributes it needs are gone and answers `None` from th
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.routing import IntegerConverter, Map
 from werkzeug.routing.converters import BaseConverter, NumberConverter
 from werkzeug.routing.matcher import StateMachineMatcher
+
+from ..plain import is_plain
 
 if TYPE_CHECKING:
     from werkzeug.routing import Rule
@@ -110,7 +111,7 @@ class Matcher:
     Args:
         url_map: the map to read. Rules may be added to it at any time.
 
-    The environment variable `ASYNCFLASK_PLAIN`, read here, when set to anything but 0 makes every answer None.
+    With the switch of `asyncflask.plain`, read here, every answer is None.
     """
 
     def __init__(self, url_map: Map) -> None:
@@ -119,7 +120,7 @@ class Matcher:
         self._lock = threading.Lock()
         self._index = Index(object(), None)
         known = all(hasattr(url_map, name) for name in ("_remap", "_matcher", "_rules_by_endpoint"))
-        self._off = not known or os.environ.get("ASYNCFLASK_PLAIN", "0") not in {"", "0"}
+        self._off = not known or is_plain()
 
     def match(self, method: str, path: str) -> tuple[Rule, dict[str, Any]] | None:
         """Find the rule for a request.

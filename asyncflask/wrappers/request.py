@@ -15,6 +15,7 @@ from werkzeug.wrappers import Request as BaseRequest
 
 from .. import json
 from ..lazy import lazy
+from ..plain import is_plain
 from .body import Body
 from .environ import RequestHeaders, environ_from_scope
 from .form import FormParser, kept
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.routing import Rule
+
+
+PLAIN = is_plain()
 
 
 class ClientProbe(Protocol):
@@ -277,7 +281,7 @@ class Request(BaseRequest):
             text = self.query_string.decode()
         except ValueError as error:
             raise BadRequest("The query string is not valid UTF-8.") from error
-        if "%" in text or "+" in text:
+        if "%" in text or "+" in text or PLAIN:
             return super().args
         # Nothing is quoted: all that parse_qsl would do is to split.
         return self.parameter_storage_class([piece.partition("=")[::2] for piece in text.split("&") if piece])
@@ -286,7 +290,8 @@ class Request(BaseRequest):
         # Werkzeug keeps what it parsed on the request; the same few short types come again and again.
         if "_parsed_content_type" not in self.__dict__:
             header = self.headers.get("Content-Type", "")
-            mimetype, options = (parsed_options if len(header) < 64 else parse_options_header)(header)
+            parse = parsed_options if len(header) < 64 and not PLAIN else parse_options_header
+            mimetype, options = parse(header)
             self._parsed_content_type = mimetype, options.copy()
 
     @lazy

@@ -12,6 +12,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import json
+from ..plain import is_plain
 from .headers import ContentType, Pair, check_cookie_part, content_type_for, encode_headers
 from .request import Request
 
@@ -130,7 +131,7 @@ class Response(Recast, BaseResponse):
     json_module: Any = json
     autocorrect_location_header = False
 
-    _made_lazily = True
+    _made_lazily = not is_plain()
     _iterating: AsyncIterator[str | bytes] | None = None
 
     if TYPE_CHECKING:
@@ -150,7 +151,8 @@ class Response(Recast, BaseResponse):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._made_lazily = all(getattr(cls, name) is getattr(Response, name) for name in SEAMS)
+        ours = all(getattr(cls, name) is getattr(Response, name) for name in SEAMS)
+        cls._made_lazily = ours and Response._made_lazily
 
     def __init__(
         self,

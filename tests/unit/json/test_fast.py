@@ -156,7 +156,7 @@ def only_orjson(monkeypatch):
         raise AssertionError("the slow way was taken")
 
     monkeypatch.setattr(DefaultJSONProvider, "dumps", fail)
-    monkeypatch.setattr(json, "loads", fail)
+    monkeypatch.setattr(DefaultJSONProvider, "loads", fail)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,21 @@
+"""The switch that turns short ways off, so that they can be shown to give what the long ways give.
+
+With the environment variable ``ASYNCFLASK_PLAIN`` set to anything but 0 when asyncflask is imported,
+
+- routing asks Werkzeug's adapter for every request (`pipeline.match`),
+- responses are made in full when they are made (`wrappers.response`),
+- query strings and content types are parsed by Werkzeug each time (`wrappers.request`),
+- JSON is read and written by ``json.loads`` and ``json.dumps`` (`json.provider`),
+- sessions are opened before the first hook and saved after the last (`sessions`).
+
+Answers stay the same: the parity tests pass either way.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def is_plain() -> bool:
+    """Return whether short ways are to be left alone."""
+    return os.environ.get("ASYNCFLASK_PLAIN", "0") not in {"", "0"}

@@ -1,0 +1,64 @@
+"""With every short way off (`asyncflask.plain`) the parity requests are answered as Flask answers them, too."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asyncflask.plain import is_plain
+
+ROOT = Path(__file__).parents[2]
+SWITCHES = """
+import json
+from asyncflask import App, Request, Response
+from asyncflask.json import provider
+from asyncflask.sessions import SecureCookieSessionInterface
+
+calls = []
+
+def counted(owner, name):
+    original = getattr(owner, name)
+    def call(*args, **kwargs):
+        calls.append(name)
+        return original(*args, **kwargs)
+    setattr(owner, name, call)
+
+app = App("switches")
+app.add_url_rule("/<int:k>", view_func=lambda k: {})
+counted(json, "loads")
+counted(json, "dumps")
+app.json.loads(b"[1]")
+app.json.dumps([1])
+print({
+    "matcher": app.stages.match("GET", "/7") is not None,
+    "responses": "headers" not in vars(Response("x")) and type("Own", (Response,), {})._made_lazily,
+    "json reads": "loads" not in calls,
+    "json writes": "dumps" not in calls,
+    "sessions": SecureCookieSessionInterface().lazy_open,
+})
+"""
+NAMES = ("matcher", "responses", "json reads", "json writes", "sessions")
+
+
+def run(*args: str, plain: bool) -> subprocess.CompletedProcess[str]:
+    environ = os.environ | {"ASYNCFLASK_PLAIN": str(int(plain)), "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *args], cwd=ROOT, env=environ, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_the_switch_turns_every_short_way_off(plain: bool) -> None:
+    done = run("-c", SWITCHES, plain=plain)
+    assert done.stdout.strip() == str(dict.fromkeys(NAMES, not plain)), done.stderr
+
+
+@pytest.mark.skipif(is_plain(), reason="this is the run with the short ways off")
+@pytest.mark.timeout(600)
+def test_the_same_answers_without_short_ways() -> None:
+    corpus = str(Path(__file__).with_name("test_parity.py"))
+    done = run("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", corpus, plain=True)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert " skipped" not in done.stdout.splitlines()[-1]
