@@ -16,7 +16,7 @@ from .globals import current_app, request
 if t.TYPE_CHECKING:
     from . import typing as ft
 
-http_method_funcs = frozenset({"delete", "get", "head", "options", "patch", "post", "put", "trace"})
+http_method_funcs: frozenset[str] = frozenset({"delete", "get", "head", "options", "patch", "post", "put", "trace"})
 
 
 class View:
@@ -34,7 +34,10 @@ class View:
     #: Whether each request gets an instance of its own. False is faster; `self` is then shared by all requests.
     init_every_request: t.ClassVar[bool] = True
 
-    def dispatch_request(self) -> ft.ResponseReturnValue:
+    # Typed so that subclasses may name the values they take, and be of either colour.
+    def dispatch_request(
+        self, *args: t.Any, **kwargs: t.Any
+    ) -> ft.ResponseReturnValue | Awaitable[ft.ResponseReturnValue]:
         """Answer the request, with the values of the URL as keyword arguments. May be `async def`."""
         raise NotImplementedError
 
@@ -124,7 +127,8 @@ class MethodView(View):
         handlers = [getattr(cls, name) for name in names if hasattr(cls, name)]
         return bool(handlers) and all(map(iscoroutinefunction, handlers))
 
-    def dispatch_request(self, **kwargs: t.Any) -> ft.ResponseReturnValue:
+    # Any of it: a subclass may make it `async def`; the rest: one that calls this may return what it gets.
+    def dispatch_request(self, **kwargs: t.Any) -> ft.ResponseReturnValue | t.Any:
         """Call the method for the request's method; on an event loop an `async def` one's coroutine is returned."""
         method = request.method
         handler = getattr(self, method.lower(), None)
@@ -132,10 +136,8 @@ class MethodView(View):
             handler = getattr(self, "get", None)
         assert handler is not None, f"Unimplemented method {method!r}"
         if iscoroutinefunction(handler) and _on_a_loop():
-            coroutine: Awaitable[ft.ResponseReturnValue] = handler(**kwargs)
-            return t.cast("ft.ResponseReturnValue", coroutine)
-        answer: ft.ResponseReturnValue = current_app.ensure_sync(handler)(**kwargs)
-        return answer
+            return handler(**kwargs)
+        return current_app.ensure_sync(handler)(**kwargs)
 
 
 def _on_a_loop() -> bool:

@@ -1,0 +1,106 @@
+"""What type checkers say of code that uses the package: they accept `accepted/` and refuse `refused/`.
+
+In `refused/` a line that ends with the comment "error" must be reported, by each of the checkers, and no other line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(600)
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+MARK = re.compile(r"#\s*error\b")
+
+#: Line numbers by file name.
+Lines = dict[str, set[int]]
+
+
+def python(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run this interpreter, where it finds the package that is tested."""
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, timeout=500)
+
+
+@pytest.fixture(scope="session")
+def mypy(tmp_path_factory):
+    """Returns what mypy reports of a folder: line numbers by file, and the report for who reads a failure."""
+    cache = tmp_path_factory.mktemp("mypy")
+
+    def check(folder: str) -> tuple[Lines, str]:
+        options = ["--strict", "--config-file=", f"--cache-dir={cache}", "--no-pretty", "--hide-error-context"]
+        done = python("-m", "mypy", *options, HERE / folder, MYPYPATH=str(ROOT))
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+        found = re.findall(r"^(.+?):(\d+): error: ", done.stdout, re.MULTILINE)
+        return by_file((path, int(line)) for path, line in found), done.stdout
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def pyright(tmp_path_factory):
+    """As `mypy`, of pyright, which brings its own node unless one is installed."""
+    if python("-m", "pyright", "--version").returncode != 0:
+        pytest.skip("pyright does not start: it needs node, which is neither installed nor to be downloaded here")
+    config = tmp_path_factory.mktemp("pyright") / "pyrightconfig.json"
+
+    def check(folder: str) -> tuple[Lines, str]:
+        settings = {
+            "include": [str(HERE / folder)],
+            "extraPaths": [str(ROOT)],
+            "pythonVersion": "{}.{}".format(*sys.version_info),
+            "typeCheckingMode": "standard",
+            # what is no type error, but what the same lines do besides
+            "reportUnusedExpression": False,
+        }
+        config.write_text(json.dumps(settings))
+        done = python("-m", "pyright", "--outputjson", "--pythonpath", sys.executable, "-p", config)
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+        report = json.loads(done.stdout)
+        errors = [entry for entry in report["generalDiagnostics"] if entry["severity"] == "error"]
+        assert report["summary"]["filesAnalyzed"] == len(list((HERE / folder).glob("*.py")))
+        return by_file((entry["file"], entry["range"]["start"]["line"] + 1) for entry in errors), done.stdout
+
+    return check
+
+
+def by_file(places) -> Lines:
+    lines: Lines = {}
+    for path, line in places:
+        lines.setdefault(Path(path).name, set()).add(line)
+    return lines
+
+
+def marked(folder: str) -> Lines:
+    return by_file(
+        (path, number)
+        for path in (HERE / folder).glob("*.py")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if MARK.search(line)
+    )
+
+
+@pytest.mark.parametrize("checker", ["mypy", "pyright"])
+def test_what_is_valid_is_accepted(checker, request):
+    reported, report = request.getfixturevalue(checker)("accepted")
+    assert reported == {}, report
+
+
+@pytest.mark.parametrize("checker", ["mypy", "pyright"])
+def test_what_is_wrong_is_refused(checker, request):
+    reported, report = request.getfixturevalue(checker)("refused")
+    assert reported == marked("refused"), report
+
+
+@pytest.mark.parametrize("folder", ["accepted", "refused"])
+def test_there_is_something_to_check(folder):
+    assert len(list((HERE / folder).glob("*.py"))) >= 4
+    assert bool(marked(folder)) == (folder == "refused")
