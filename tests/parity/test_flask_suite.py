@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import datetime
+import importlib.util
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
 from . import flask_suite
-from .flask_suite import BEGIN, END, README, TESTS, TRANSPORTS, Run, between_markers, environment, run, table
+from .flask_suite import (
+    BEGIN,
+    END,
+    PLUGIN,
+    PROJECT,
+    README,
+    TESTS,
+    TRANSPORTS,
+    Run,
+    between_markers,
+    clean_environ,
+    environment,
+    run,
+    table,
+)
 
 ALL = {f"tests/{file}::test_{number}": "passed" for file, count in TESTS.items() for number in range(count)}
 
@@ -77,3 +95,20 @@ def test_another_file_than_flasks_is_refused(tmp_path, monkeypatch):
     (flask_suite.cache() / f"flask-{flask_suite.VERSION}.tar.gz").write_bytes(b"something else")
     with pytest.raises(SystemExit, match=f"and not {flask_suite.SHA256}; delete it"):
         flask_suite.source_distribution()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("flask") is None, reason="Flask is not installed")
+def test_the_plugin_refuses_to_run_beside_flask(tmp_path):
+    environ = clean_environ(PYTHONPATH=os.pathsep.join((str(PLUGIN), str(PROJECT))))
+    options = {"cwd": tmp_path, "env": environ, "capture_output": True, "text": True, "timeout": 60}
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "as_flask"], **options)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "Flask itself is installed here" in done.stderr
+
+
+def test_nothing_of_the_caller_decides_what_is_tested(monkeypatch):
+    for name in ("FLASK_APP", "ASYNCFLASK_DEBUG", "PYTEST_ADDOPTS", "PYTHONPATH", "VIRTUAL_ENV"):
+        monkeypatch.setenv(name, "of the caller")
+    environ = clean_environ(ASYNCFLASK_TEST_TRANSPORT="wsgi")
+    assert "of the caller" not in environ.values()
+    assert environ["PYTHONPATH"] == str(PLUGIN) and environ["ASYNCFLASK_TEST_TRANSPORT"] == "wsgi"
