@@ -45,7 +45,7 @@ class InThread(Generic[T]):
     def __init__(self, fn: Callable[..., T], args: tuple[Any, ...] = (), side: Side = True) -> None:
         self.fn = fn
         self.args = args
-        self.side = side
+        self.side: Side = side
 
     def __await__(self) -> Generator[Any, Any, T]:
         return (yield self)  # type: ignore[no-any-return]
