@@ -34,7 +34,7 @@ if t.TYPE_CHECKING:
     from .app import App
     from .pipeline.hooks import Plan
     from .sessions import SessionMixin
-    from .typing import AfterRequestCallable
+    from .typing import AfterRequestCallable, AfterRequestHook
 
 _sentinel: t.Any = object()
 
@@ -67,7 +67,7 @@ WORKER = Lane("worker", hops=False, on_loop=False)
 INLINE = Lane("inline", hops=False, on_loop=True)
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
-T_after = t.TypeVar("T_after", bound="AfterRequestCallable[t.Any]")
+T_after = t.TypeVar("T_after", bound="AfterRequestHook")
 
 
 def _config_of_current_app() -> t.Mapping[str, t.Any] | None:

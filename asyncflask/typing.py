@@ -12,6 +12,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from werkzeug.datastructures import Headers
+    from werkzeug.exceptions import HTTPException
     from werkzeug.sansio.response import Response
 
 # -- what a view may return -------------------------------------------------------------------------------------------
@@ -61,6 +62,9 @@ BeforeRequestCallable = (
 AfterRequestCallable = (
     c.Callable[[ResponseClass], ResponseClass] | c.Callable[[ResponseClass], c.Awaitable[ResponseClass]]
 )
+AfterRequestHook = c.Callable[[t.Any], "Response"] | c.Callable[[t.Any], c.Awaitable["Response"]]
+"""An after hook as decorators take it: annotated with whatever class of response, but one has to come back."""
+
 TeardownCallable = c.Callable[[BaseException | None], None] | c.Callable[[BaseException | None], c.Awaitable[None]]
 BeforeFirstRequestCallable = c.Callable[[], None] | c.Callable[[], c.Awaitable[None]]
 
@@ -74,3 +78,27 @@ TemplateFilterCallable = c.Callable[..., t.Any]
 TemplateGlobalCallable = c.Callable[..., t.Any]
 TemplateTestCallable = c.Callable[..., bool]
 ShellContextProcessorCallable = c.Callable[[], dict[str, t.Any]]
+
+# -- decorators -------------------------------------------------------------------------------------------------------
+
+if t.TYPE_CHECKING:
+    Error = t.TypeVar("Error", bound=Exception)
+    Answer = t.TypeVar("Answer", bound=ResponseReturnValue | c.Awaitable[ResponseReturnValue])
+    # Takes HTTPException or more than that: Exception, object, an optional error, anything unannotated.
+    WideHandler = t.TypeVar(
+        "WideHandler",
+        bound=c.Callable[[HTTPException], ResponseReturnValue]
+        | c.Callable[[HTTPException], c.Awaitable[ResponseReturnValue]],
+    )
+
+    class ErrorHandlerDecorator(t.Protocol):
+        """What ``errorhandler`` returns: it takes functions of any kind of exception, and gives them back.
+
+        For type checkers only. A decorator can't say "any argument that is an exception" and keep the function's type
+        too, so that handlers of narrow classes come back as a callable with the same argument and result.
+        """
+
+        @t.overload
+        def __call__(self, f: WideHandler, /) -> WideHandler: ...  # type: ignore[overload-overlap]
+        @t.overload
+        def __call__(self, f: c.Callable[[Error], Answer], /) -> c.Callable[[Error], Answer]: ...

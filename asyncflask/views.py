@@ -34,12 +34,19 @@ class View:
     #: Whether each request gets an instance of its own. False is faster; `self` is then shared by all requests.
     init_every_request: t.ClassVar[bool] = True
 
-    # Typed so that subclasses may name the values they take, and be of either colour.
-    def dispatch_request(
-        self, *args: t.Any, **kwargs: t.Any
-    ) -> ft.ResponseReturnValue | Awaitable[ft.ResponseReturnValue]:
-        """Answer the request, with the values of the URL as keyword arguments. May be `async def`."""
-        raise NotImplementedError
+    if t.TYPE_CHECKING:  # a subclass may name the values it takes, and be of either colour
+
+        def dispatch_request(
+            self, *args: t.Any, **kwargs: t.Any
+        ) -> ft.ResponseReturnValue | Awaitable[ft.ResponseReturnValue]:
+            """Answer the request, with the values of the URL as keyword arguments. May be `async def`."""
+            ...
+
+    else:
+
+        def dispatch_request(self):
+            """Answer the request, with the values of the URL as keyword arguments. May be `async def`."""
+            raise NotImplementedError
 
     @classmethod
     def _is_async(cls) -> bool:

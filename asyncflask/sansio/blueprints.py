@@ -13,7 +13,6 @@ from .scaffold import (
     AnyView,
     BeforeHook,
     ContextProcessor,
-    ErrorHandler,
     Folder,
     Scaffold,
     TeardownHook,
@@ -352,10 +351,10 @@ class Blueprint(Scaffold):
         return self._for_app("url_default_functions", f)
 
     @setupmethod
-    def app_errorhandler(self, code: type[Exception] | int) -> t.Callable[[ErrorHandler], ErrorHandler]:
+    def app_errorhandler(self, code: type[Exception] | int) -> ft.ErrorHandlerDecorator:
         """`errorhandler` for every request of the application."""
 
-        def register(handler: ErrorHandler) -> ErrorHandler:
+        def register(handler: t.Any) -> t.Any:
             self.record_once(lambda state: t.cast(None, state.app.errorhandler(code)(handler)))
             return handler
 

@@ -29,12 +29,12 @@ if t.TYPE_CHECKING:
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 View = t.TypeVar("View", bound=ft.RouteCallable)
 BeforeHook = t.TypeVar("BeforeHook", bound=ft.BeforeRequestCallable)
-AfterHook = t.TypeVar("AfterHook", bound=ft.AfterRequestCallable[t.Any])
+AfterHook = t.TypeVar("AfterHook", bound=ft.AfterRequestHook)
 TeardownHook = t.TypeVar("TeardownHook", bound=ft.TeardownCallable)
 ContextProcessor = t.TypeVar("ContextProcessor", bound=ft.TemplateContextProcessorCallable)
 UrlPreprocessor = t.TypeVar("UrlPreprocessor", bound=ft.URLValuePreprocessorCallable)
 UrlDefault = t.TypeVar("UrlDefault", bound=ft.URLDefaultCallable)
-ErrorHandler = t.TypeVar("ErrorHandler", bound=ft.ErrorHandlerCallable)
+Error = t.TypeVar("Error", bound=Exception)
 
 #: Where a folder is given: a path, or None for none.
 Folder: t.TypeAlias = str | os.PathLike[str] | None
@@ -314,17 +314,29 @@ class Scaffold:
     # error handlers
 
     @setupmethod
-    def errorhandler(self, code_or_exception: type[Exception] | int) -> t.Callable[[ErrorHandler], ErrorHandler]:
+    def errorhandler(self, code_or_exception: type[Exception] | int) -> ft.ErrorHandlerDecorator:
         """Return a decorator for `register_error_handler`."""
 
-        def register(handler: ErrorHandler) -> ErrorHandler:
+        def register(handler: t.Any) -> t.Any:
             self.register_error_handler(code_or_exception, handler)
             return handler
 
         return register
 
+    @t.overload
+    def register_error_handler(
+        self,
+        code_or_exception: type[Error],
+        f: t.Callable[[Error], ft.ResponseReturnValue | t.Awaitable[ft.ResponseReturnValue]],
+    ) -> None: ...
+    @t.overload
+    def register_error_handler(
+        self,
+        code_or_exception: int,
+        f: t.Callable[[Error], ft.ResponseReturnValue | t.Awaitable[ft.ResponseReturnValue]],
+    ) -> None: ...
     @setupmethod
-    def register_error_handler(self, code_or_exception: type[Exception] | int, f: ft.ErrorHandlerCallable) -> None:
+    def register_error_handler(self, code_or_exception: type[Exception] | int, f: t.Any) -> None:
         """Register a function that turns an error into an answer.
 
         Args:

@@ -101,6 +101,10 @@ app.register_error_handler(OutOfStock, any_error)
 app.register_error_handler(NotFound, Page())
 app.register_error_handler(NotFound, lambda error: error.name)
 blueprint.register_error_handler(404, one_of_two)
+blueprint.register_error_handler(500, maybe)
+blueprint.register_error_handler(500, by_object)
+blueprint.register_error_handler(KeyError, by_object)
+blueprint.register_error_handler(500, everything)
 
 handlers: list[ErrorHandlerCallable] = [missing, bad, out_of_stock]
 for handler in handlers:

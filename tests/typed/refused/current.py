@@ -13,8 +13,8 @@ class OwnApp(App):
 
 @app.get("/<int:id>")
 def view(id: int) -> str:
-    number: int = request.args.get("q")  # error
-    path: bytes = request.path  # error
+    request.form["number"].is_number()  # error
+    request.path.decode()  # error
     request.no_such_attribute  # error # noqa: B018
     request.method()  # error
     session[1] = "one"  # error
@@ -39,7 +39,7 @@ view("1")  # error
 elsewhere("1")  # error
 shout(1)  # error
 number: int = shout("text")  # error
-app.config["ONE"], app.config[1]  # error # noqa: B018
+app.config.get(1)  # error
 app.test_client().fetch("/")  # error
 app.run(port="8000")  # error
 with app.app_context() as ctx:
