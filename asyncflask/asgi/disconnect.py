@@ -34,6 +34,7 @@ class Listener:
         self.gone = False
         self.left = asyncio.Event()
         self._receive = receive
+        self._callbacks: list[t.Callable[[], None]] = []
         self._task = asyncio.get_running_loop().create_task(self._listen(), context=Context())
 
     async def _listen(self) -> None:
@@ -41,11 +42,25 @@ class Listener:
             pass
         self.gone = True
         self.left.set()
+        for callback in self._callbacks:
+            callback()
+
+    def when_left(self, callback: t.Callable[[], None]) -> None:
+        """Have `callback` called when the client leaves; soon, if it has left already."""
+        self._callbacks.append(callback)
+        if self.gone:
+            asyncio.get_running_loop().call_soon(callback, context=Context())
+
+    def forget(self, callback: t.Callable[[], None]) -> None:
+        """Take back one `when_left`."""
+        self._callbacks.remove(callback)
 
     async def stop(self) -> None:
         """Listen no more."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        task = self._task
+        del self._task  # its CancelledError refers to us: a reference cycle
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def listener_of(scope: dict[str, t.Any], receive: Receive) -> Listener:
@@ -72,23 +87,24 @@ class cancelled_when_left:
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
+        self._host: asyncio.Task[t.Any] | None = None
         self._cancelled = False
 
     async def __aenter__(self) -> None:
-        self._host = t.cast("asyncio.Task[t.Any]", asyncio.current_task())
-        self._waiter = asyncio.create_task(self._wait(), context=Context())
+        self._host = asyncio.current_task()
+        self._listener.when_left(self._leave)
 
-    async def _wait(self) -> None:
-        await self._listener.left.wait()
-        self._cancelled = True
-        self._host.cancel("the client has left")
+    def _leave(self) -> None:
+        if self._host is not None and not self._cancelled:
+            self._cancelled = True
+            self._host.cancel("the client has left")
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: t.Any) -> bool:
-        if not self._cancelled:
-            self._waiter.cancel()
-            await asyncio.gather(self._waiter, return_exceptions=True)
+        host, self._host = self._host, None
+        self._listener.forget(self._leave)
         # As asyncio.timeout does: it is ours to end only if nobody else has asked for a cancellation too.
-        return self._cancelled and self._host.uncancel() == 0 and isinstance(error, asyncio.CancelledError)
+        ours = self._cancelled and host is not None and host.uncancel() == 0
+        return ours and isinstance(error, asyncio.CancelledError)
 
 
 class Probe:

@@ -35,7 +35,10 @@ async def user_exception(ctx: AppContext, error: Exception) -> t.Any:
         return await call(ctx.lane, handler, is_async(handler), error)
     if isinstance(error, ExceptionGroup) and (inner := _answerable(ctx, error)) is not None:
         return await user_exception(ctx, inner)
-    raise error
+    try:
+        raise error
+    finally:
+        del error  # its traceback has this frame
 
 
 async def http_exception(ctx: AppContext, error: HTTPException) -> t.Any:

@@ -120,6 +120,7 @@ async def exchange(ctx: AppContext, present: Presentation = to_asgi) -> t.Any:
             await ctx.pop_async(error)
         else:
             ctx.unbind()
+        error = None  # an error in a frame of its own traceback is a reference cycle
 
 
 async def end(ctx: AppContext) -> None:
@@ -164,7 +165,12 @@ async def full_dispatch(ctx: AppContext) -> Response:
                 ctx.lane = LATE
     except Exception as error:
         value = await stages.user_exception(ctx, error)
-    return t.cast("Response", await stages.finalize(ctx, value))
+        if error is ctx.request.routing_exception:
+            error.__traceback__ = None  # the request refers to it, and its frames to the request
+    try:
+        return t.cast("Response", await stages.finalize(ctx, value))
+    finally:
+        del value  # it may be the error, whose traceback has this frame
 
 
 async def read_on(ctx: AppContext) -> None:
