@@ -310,3 +310,32 @@ async def test_sync_code_calls_async_code_on_the_serving_loop(app, kind):
 
     path = "/" if kind == "def" else "/async"
     assert (await ask(app, path)).json == [[id(asyncio.get_running_loop()), path]] * 3
+
+
+async def test_locals_of_werkzeug_are_apart_in_threads_and_tasks():
+    from werkzeug.local import Local, LocalStack, release_local
+
+    local, stack = Local(), LocalStack()
+    name = local("name")
+    local.name = "outside"
+    stack.push("outside")
+
+    async def task():
+        before = name._get_current_object(), stack.top
+        local.name = "task"
+        stack.push("task")
+        await asyncio.sleep(0)
+        return before, name._get_current_object(), stack.top
+
+    def thread():
+        return hasattr(local, "name"), stack.top
+
+    assert await asyncio.gather(task(), task()) == [(("outside", "outside"), "task", "task")] * 2
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(thread).result() == (False, None)
+    assert name._get_current_object() == "outside"
+    assert stack.top == "outside"
+    release_local(local)
+    release_local(stack)
+    assert not hasattr(local, "name")
+    assert stack.top is None
