@@ -1,0 +1,211 @@
+"""Signals: who is told what, in which order, by receivers of either kind for views of either kind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+from asyncflask import (
+    App,
+    flash,
+    has_app_context,
+    render_template_string,
+    request,
+    signals,
+    stream_template_string,
+)
+
+from .colours import COLOURS, both
+
+ARGUMENTS = {
+    "appcontext_pushed": set(),
+    "request_started": set(),
+    "message_flashed": {"message", "category"},
+    "before_render_template": {"template", "context"},
+    "template_rendered": {"template", "context"},
+    "request_finished": {"response"},
+    "got_request_exception": {"exception"},
+    "request_tearing_down": {"exc"},
+    "appcontext_tearing_down": {"exc"},
+    "appcontext_popped": set(),
+}
+
+
+@pytest.fixture(params=COLOURS)
+def colour(request):
+    return request.param
+
+
+@pytest.fixture(params=["def", "async def", "both"])
+def hear(request, app):
+    """Connect receivers of one kind, or of both, to signals, and return the list of what they hear."""
+    heard = []
+    connected = []
+
+    def connect(*names):
+        for name in names:
+
+            def receiver(sender, name=name, **values):
+                heard.append((name, sender, values))
+
+            async def async_receiver(sender, name=name, **values):
+                await asyncio.sleep(0)
+                heard.append((name, sender, values))
+
+            for one, kind in ((receiver, "def"), (async_receiver, "async def")):
+                if request.param in (kind, "both"):
+                    getattr(signals, name).connect(one, app)
+                    connected.append(one)  # signals hold their receivers weakly
+        return heard
+
+    connect.times = 2 if request.param == "both" else 1
+    return connect
+
+
+def test_each_signal_has_its_arguments(app, asked, colour, hear):
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.logger.disabled = True
+
+    def view():
+        flash("text", "kind")
+        render_template_string("{{ a }}", a=1)
+        if "fail" in request.args:
+            raise ZeroDivisionError
+        return "answer"
+
+    both(app, view)
+    heard = hear(*ARGUMENTS)
+    asked(f"/{colour}")
+    names = [name for name, *_ in heard]
+    expected = [name for name in ARGUMENTS if name != "got_request_exception" for _ in range(hear.times)]
+    assert names == expected
+    for name, sender, values in heard:
+        assert sender is app
+        assert set(values) == ARGUMENTS[name]
+    values = {name: values for name, _, values in heard}
+    assert values["message_flashed"] == {"message": "text", "category": "kind"}
+    assert values["template_rendered"]["context"]["a"] == 1
+    assert values["request_finished"]["response"].status_code == 200
+    assert values["request_tearing_down"] == values["appcontext_tearing_down"] == {"exc": None}
+
+    heard.clear()
+    assert asked(f"/{colour}?fail").status == 500
+    values = {name: values for name, _, values in heard}
+    assert type(values["got_request_exception"]["exception"]) is ZeroDivisionError
+    assert values["request_finished"]["response"].status_code == 500
+    assert type(values["request_tearing_down"]["exc"]) is ZeroDivisionError
+
+
+def test_what_sync_functions_send_is_heard_to_its_end_before_they_return(app, asked, colour, hear):
+    """A message or a template that is there when an async view goes on has been told to async receivers too."""
+    heard = hear("message_flashed", "before_render_template", "template_rendered")
+    counts = []
+
+    def view():
+        for step in (lambda: flash("text"), lambda: render_template_string("x")):
+            step()
+            counts.append(len(heard))
+        return "answer"
+
+    both(app, view)
+    assert asked(f"/{colour}").text == "answer"
+    assert counts == [hear.times, 3 * hear.times]
+
+
+def test_a_stream_tells_when_it_is_rendered(app, asked, colour, hear):
+    heard = hear("before_render_template", "template_rendered")
+
+    def view():
+        stream = stream_template_string("{{ 1 }}{{ 2 }}")
+        heard.append(("returned", app, {}))
+        return stream
+
+    both(app, view)
+    assert asked(f"/{colour}").text == "12"
+    names = [name for name, *_ in heard]
+    assert names == [*["before_render_template"] * hear.times, "returned", *["template_rendered"] * hear.times]
+
+
+def test_a_receiver_may_change_what_a_template_sees(app, asked, colour):
+    def receiver(sender, template, context):
+        context["a"] = "receiver"
+
+    both(app, lambda: render_template_string("{{ a }}", a="view"))
+    with signals.before_render_template.connected_to(receiver, app):
+        assert asked(f"/{colour}").text == "receiver"
+
+
+def test_receivers_see_the_request_but_of_its_end(app, asked, colour):
+    seen = {}
+
+    def note(name):
+        def receiver(sender, **values):
+            seen[name] = request.path if request else has_app_context()
+
+        return receiver
+
+    names = [name for name in ARGUMENTS if name.startswith(("request", "appcontext"))]
+    receivers = {name: note(name) for name in names}
+    for name, receiver in receivers.items():
+        getattr(signals, name).connect(receiver, app)
+    both(app, lambda: "")
+    asked(f"/{colour}")
+    assert seen.pop("appcontext_popped") in (False, f"/{colour}")
+    assert set(seen.values()) == {f"/{colour}"} and len(seen) == 5
+
+
+def test_only_the_sender_is_listened_to(app, asked, colour):
+    other = App("other")
+    heard = []
+
+    def receiver(sender, **values):
+        heard.append(sender)
+
+    both(app, lambda: "")
+    with signals.request_started.connected_to(receiver, other):
+        asked(f"/{colour}")
+    assert heard == []
+    with signals.request_started.connected_to(receiver):
+        asked(f"/{colour}")
+    assert heard == [app]
+
+
+def test_receivers_are_held_weakly(app, asked, colour):
+    heard = []
+
+    def connect():
+        def receiver(sender, **values):
+            heard.append(sender)
+
+        signals.request_started.connect(receiver, app)
+
+    connect()
+    gc.collect()
+    both(app, lambda: "")
+    asked(f"/{colour}")
+    assert heard == []
+
+
+def test_an_error_of_a_receiver_is_an_error_of_the_request(app, asked, colour):
+    def receiver(sender, **values):
+        raise LookupError("in a receiver")
+
+    app.register_error_handler(LookupError, lambda error: (str(error), 418))
+    both(app, lambda: "")
+    with signals.request_started.connected_to(receiver, app):
+        assert asked(f"/{colour}").text == "in a receiver"
+
+
+def test_an_extension_has_signals_of_its_own(app, asked, colour):
+    sold = signals.Namespace().signal("sold")
+    heard = []
+
+    @sold.connect_via(app)
+    def receiver(sender, what):
+        heard.append((what, request.path))
+
+    both(app, lambda: str(len(sold.send(app, what="hat"))))
+    assert asked(f"/{colour}").text == "1"
+    assert heard == [("hat", f"/{colour}")]
