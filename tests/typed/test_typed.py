@@ -46,27 +46,17 @@ def mypy(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def pyright(tmp_path_factory):
+def pyright():
     """As `mypy`, of pyright, which brings its own node unless one is installed."""
     if python("-m", "pyright", "--version").returncode != 0:
         pytest.skip("pyright does not start: it needs node, which is neither installed nor to be downloaded here")
-    config = tmp_path_factory.mktemp("pyright") / "pyrightconfig.json"
 
     def check(folder: str) -> tuple[Lines, str]:
-        settings = {
-            "include": [str(HERE / folder)],
-            "extraPaths": [str(ROOT)],
-            "pythonVersion": "{}.{}".format(*sys.version_info),
-            "typeCheckingMode": "standard",
-            # what is no type error, but what the same lines do besides
-            "reportUnusedExpression": False,
-        }
-        config.write_text(json.dumps(settings))
-        done = python("-m", "pyright", "--outputjson", "--pythonpath", sys.executable, "-p", config)
+        done = python("-m", "pyright", "--outputjson", "--pythonpath", sys.executable, HERE / folder)
         assert done.returncode in (0, 1), done.stdout + done.stderr
         report = json.loads(done.stdout)
+        assert report["summary"]["filesAnalyzed"] == len(list((HERE / folder).glob("*.py"))), done.stdout
         errors = [entry for entry in report["generalDiagnostics"] if entry["severity"] == "error"]
-        assert report["summary"]["filesAnalyzed"] == len(list((HERE / folder).glob("*.py")))
         return by_file((entry["file"], entry["range"]["start"]["line"] + 1) for entry in errors), done.stdout
 
     return check
