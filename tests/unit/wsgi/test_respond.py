@@ -172,7 +172,8 @@ def test_the_validator_of_pep_3333_has_nothing_to_say(bridge, context, is_async)
         yield "x"
 
     def app(environ, start_response):
-        return respond(environ, start_response, Response(pieces() if is_async else ["x"]), context, bridge, lambda: None)
+        response = Response(pieces() if is_async else ["x"])
+        return respond(environ, start_response, response, context, bridge, lambda: None)
 
     iterable = validator(app)(create_environ(), lambda status, headers, exc_info=None: print)
     try:
