@@ -70,4 +70,4 @@ def test_a_body_that_was_cut():
 
 def test_a_form():
     request, _ = ahead(b"a=b", CONTENT_TYPE="application/x-www-form-urlencoded")
-    assert request.form == {"a": "b"}
+    assert request.form["a"] == "b"
