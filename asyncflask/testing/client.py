@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import typing as t
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from contextvars import copy_context
 from copy import copy
 from functools import cache
@@ -72,8 +72,11 @@ class FlaskClient(werkzeug.test.Client):
     def __init__(self, *args: t.Any, transport: Transport | None = None, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self.transport = _checked_transport(transport or os.environ.get("ASYNCFLASK_TEST_TRANSPORT") or "asgi")
-        self.environ_base = {"REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": f"Werkzeug/{werkzeug_version()}"}
-        self.preserve_context = False
+        self.environ_base: dict[str, str] = {
+            "REMOTE_ADDR": "127.0.0.1",
+            "HTTP_USER_AGENT": f"Werkzeug/{werkzeug_version()}",
+        }
+        self.preserve_context: bool = False
         self._context_stack = ExitStack()
         self._new_contexts: list[t.ContextManager[t.Any]] = []
 
@@ -97,6 +100,11 @@ class FlaskClient(werkzeug.test.Client):
         while self._new_contexts:
             self._context_stack.enter_context(self._new_contexts.pop(0))
         return response
+
+    def resolve_redirect(self, response: TestResponse, buffered: bool = False) -> TestResponse:
+        """Make the request that a redirect asks for; one that keeps its method (307, 308) keeps its body."""
+        _rewind(response.request.environ)
+        return super().resolve_redirect(response, buffered)
 
     def _request_of(self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]) -> BaseRequest:
         given = args[0] if args else None
@@ -195,6 +203,13 @@ class FlaskClient(werkzeug.test.Client):
     ) -> None:
         self.preserve_context = False
         self._context_stack.close()
+
+
+def _rewind(environ: WSGIEnvironment) -> None:
+    # The body may have been read ahead of a view that did not want it.
+    if length := environ.get("CONTENT_LENGTH"):
+        with suppress(AttributeError, OSError, ValueError):  # no such input, or a length that is not its own
+            environ["wsgi.input"].seek(-int(length), os.SEEK_END)
 
 
 def _checked_transport(transport: str) -> Transport:

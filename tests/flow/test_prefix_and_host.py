@@ -88,7 +88,7 @@ def test_without_a_list_every_host_is_answered(app, asked, colour):
 
 
 def test_the_validator_has_nothing_to_say(app, asked, colour):
-    """It wants reads to name their size, which Werkzeug's requests do only where a server's input does not end itself."""
+    """It wants reads to name their size, as Werkzeug's requests do only where input does not end by itself."""
 
     def view():
         return "text" if request.method == "GET" else request.stream.read(request.content_length)
