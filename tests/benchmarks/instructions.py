@@ -150,9 +150,10 @@ def compare(counts: dict[str, int], base: dict[str, int]) -> list[str]:
             print(f"{work:16} {number:>10,}")
             continue
         change = number / before - 1
-        note = "" if abs(change) <= LIMIT else "  slower" if change > 0 else "  faster: renew the baseline (--write)"
+        is_slower, is_faster = number > before * (1 + LIMIT), number < before * (1 - LIMIT)
+        note = "  slower" if is_slower else "  faster: renew the baseline (--write)" if is_faster else ""
         print(f"{work:16} {number:>10,}  baseline {before:>10,}  {change:+7.1%}{note}")
-        if change > LIMIT:
+        if is_slower:
             slower.append(work)
     return slower
 
