@@ -114,7 +114,8 @@ _LATE = {
     "templating": "templating",
 }
 
-__getattr__ = _late_names(__name__, {name: f"{__name__}.{place}" for name, place in _LATE.items()})
+if not _t.TYPE_CHECKING:  # checkers would take any name for one of ours
+    __getattr__ = _late_names(__name__, {name: f"{__name__}.{place}" for name, place in _LATE.items()})
 
 
 def __dir__() -> list[str]:

@@ -48,9 +48,9 @@ class Lane:
     __slots__ = ("hops", "name", "on_loop", "side")
 
     def __init__(self, name: str, *, hops: bool, on_loop: bool, side: Side = True) -> None:
-        self.name = name
-        self.hops = hops
-        self.on_loop = on_loop
+        self.name: str = name
+        self.hops: bool = hops
+        self.on_loop: bool = on_loop
         self.side = side
 
     def __repr__(self) -> str:

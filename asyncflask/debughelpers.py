@@ -30,7 +30,7 @@ class DebugFilesKeyError(KeyError, AssertionError):
     """
 
     def __init__(self, request: Request, key: str) -> None:
-        self.msg = (
+        self.msg: str = (
             f"The view asked for the file {key!r} in request.files, and it is not there. The request came with the"
             f" mimetype {request.mimetype!r} instead of 'multipart/form-data', which means that no file contents were"
             ' transmitted. Give the HTML form the attribute enctype="multipart/form-data" to have them sent.'

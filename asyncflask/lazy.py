@@ -18,7 +18,7 @@ class unless_set(t.Generic[T]):
 
     def __init__(self, make: t.Callable[[t.Any], T]) -> None:
         self.make = make
-        self.name = make.__name__
+        self.name: str = make.__name__
         self.__doc__ = make.__doc__
 
     def __set_name__(self, owner: type, name: str) -> None:

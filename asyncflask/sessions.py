@@ -199,7 +199,7 @@ def _tagged_json() -> TaggedJSONSerializer:
 
 
 if t.TYPE_CHECKING:
-    session_json_serializer = TaggedJSONSerializer()
+    session_json_serializer: TaggedJSONSerializer = TaggedJSONSerializer()
 
 
 def __getattr__(name: str) -> t.Any:
@@ -229,13 +229,13 @@ class SecureCookieSessionInterface(SessionInterface):
     """Keeps the session in a cookie that itsdangerous signs with the application's secret key."""
 
     session_class = SecureCookieSession
-    lazy_open = not is_plain()
+    lazy_open: bool = not is_plain()
     #: Turns the session to text: compact JSON with tags for tuples, bytes, dates and so on.
     serializer: t.Any = late(_tagged_json)
     #: How the signing key is made of the secret key; what is mixed into it; the hash of the signature.
     key_derivation = "hmac"
     salt = "cookie-session"
-    digest_method = staticmethod(_lazy_sha1)
+    digest_method: staticmethod[..., t.Any] = staticmethod(_lazy_sha1)
 
     def get_signing_serializer(self, app: App) -> URLSafeTimedSerializer | None:
         """Return what signs and checks cookies, or None without a secret key.

@@ -6,52 +6,52 @@ websockets, serving and background tasks have Quart's names.)
 
 from __future__ import annotations
 
-from blinker import Namespace
+from blinker import NamedSignal, Namespace
 
 # Ours alone; an extension makes a Namespace of its own.
 _signals = Namespace()
 
-appcontext_pushed = _signals.signal("appcontext-pushed")
+appcontext_pushed: NamedSignal = _signals.signal("appcontext-pushed")
 """An application context became current. Receivers get ``(app)``."""
 
-appcontext_popped = _signals.signal("appcontext-popped")
+appcontext_popped: NamedSignal = _signals.signal("appcontext-popped")
 """An application context is current no more. Receivers get ``(app)``."""
 
-appcontext_tearing_down = _signals.signal("appcontext-tearing-down")
+appcontext_tearing_down: NamedSignal = _signals.signal("appcontext-tearing-down")
 """An application context is being torn down. Receivers get ``(app, exc=error or None)``."""
 
-request_started = _signals.signal("request-started")
+request_started: NamedSignal = _signals.signal("request-started")
 """A request is about to be handled; its context is there. Receivers get ``(app)``."""
 
-request_finished = _signals.signal("request-finished")
+request_finished: NamedSignal = _signals.signal("request-finished")
 """A response is ready to be sent. Receivers get ``(app, response=response)``."""
 
-request_tearing_down = _signals.signal("request-tearing-down")
+request_tearing_down: NamedSignal = _signals.signal("request-tearing-down")
 """A request is being torn down. Receivers get ``(app, exc=error or None)``."""
 
-got_request_exception = _signals.signal("got-request-exception")
+got_request_exception: NamedSignal = _signals.signal("got-request-exception")
 """A request failed with an error nobody handled. Receivers get ``(app, exception=error)``."""
 
-before_render_template = _signals.signal("before-render-template")
+before_render_template: NamedSignal = _signals.signal("before-render-template")
 """A template is about to be rendered. Receivers get ``(app, template=template, context=dict)``."""
 
-template_rendered = _signals.signal("template-rendered")
+template_rendered: NamedSignal = _signals.signal("template-rendered")
 """A template was rendered. Receivers get ``(app, template=template, context=dict)``."""
 
-message_flashed = _signals.signal("message-flashed")
+message_flashed: NamedSignal = _signals.signal("message-flashed")
 """A message was flashed. Receivers get ``(app, message=text, category=text)``."""
 
-websocket_started = _signals.signal("websocket-started")
+websocket_started: NamedSignal = _signals.signal("websocket-started")
 """A websocket is about to be handled; its context is there. Receivers get ``(app)``."""
 
-websocket_finished = _signals.signal("websocket-finished")
+websocket_finished: NamedSignal = _signals.signal("websocket-finished")
 """A websocket handler has returned. Receivers get ``(app, response=response or None)``."""
 
-got_websocket_exception = _signals.signal("got-websocket-exception")
+got_websocket_exception: NamedSignal = _signals.signal("got-websocket-exception")
 """A websocket handler failed with an error nobody handled. Receivers get ``(app, exception=error)``."""
 
-got_background_exception = _signals.signal("got-background-exception")
+got_background_exception: NamedSignal = _signals.signal("got-background-exception")
 """A background task failed. Receivers get ``(app, exception=error)``."""
 
-got_serving_exception = _signals.signal("got-serving-exception")
+got_serving_exception: NamedSignal = _signals.signal("got-serving-exception")
 """A function run before, while or after serving failed. Receivers get ``(app, exception=error)``."""

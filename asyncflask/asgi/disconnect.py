@@ -31,8 +31,8 @@ class Listener:
     """
 
     def __init__(self, receive: Receive) -> None:
-        self.gone = False
-        self.left = asyncio.Event()
+        self.gone: bool = False
+        self.left: asyncio.Event = asyncio.Event()
         self._receive = receive
         self._callbacks: list[t.Callable[[], None]] = []
         self._task = asyncio.get_running_loop().create_task(self._listen(), context=Context())

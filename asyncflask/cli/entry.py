@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .flask_group import FlaskGroup
 
-cli = FlaskGroup(
+cli: FlaskGroup = FlaskGroup(
     name="asyncflask",
     help="""\
 Runs and serves Flask applications, and the commands they have.

@@ -194,7 +194,7 @@ class ScriptInfo:
         load_dotenv_defaults: bool = True,
     ) -> None:
         self._loaded_app: App | None = None
-        self.load_dotenv_defaults = get_load_dotenv(load_dotenv_defaults)
+        self.load_dotenv_defaults: bool = get_load_dotenv(load_dotenv_defaults)
         self.set_debug_flag = set_debug_flag
         self.create_app = create_app
         self.app_import_path = app_import_path

@@ -86,7 +86,7 @@ def _load_env_file(ctx: click.Context, param: click.Parameter, value: str | None
     return value
 
 
-version_option = click.Option(
+version_option: click.Option = click.Option(
     ["--version"],
     is_flag=True,
     is_eager=True,
@@ -95,7 +95,7 @@ version_option = click.Option(
     help="Show the versions and exit.",
 )
 # These are eager: --help lists the commands of the application, so it must be known by then.
-app_option = EnvOption(
+app_option: click.Option = EnvOption(
     ["-A", "--app"],
     metavar="IMPORT",
     is_eager=True,
@@ -107,13 +107,13 @@ app_option = EnvOption(
         " 'make_app'."
     ),
 )
-debug_option = EnvOption(
+debug_option: click.Option = EnvOption(
     ["--debug/--no-debug"],
     expose_value=False,
     callback=_set_debug,
     help="Switch debug mode on or off.",
 )
-env_file_option = EnvOption(
+env_file_option: click.Option = EnvOption(
     ["-e", "--env-file"],
     type=click.Path(dir_okay=False, exists=True),
     is_eager=True,
@@ -144,7 +144,7 @@ class CertParamType(click.ParamType[t.Any]):
     name = "path"
 
     def __init__(self) -> None:
-        self.path_type = click.Path(dir_okay=False, exists=True, resolve_path=True)
+        self.path_type: click.Path[t.Any] = click.Path(dir_okay=False, exists=True, resolve_path=True)
 
     def convert(self, value: t.Any, param: click.Parameter | None, ctx: click.Context | None) -> t.Any:
         """Return the path, ``"adhoc"``, or the SSLContext. Raises click.BadParameter."""

@@ -47,7 +47,7 @@ class JSONTag:
     """The key of the object written around the value. Empty: the tag only transforms values and is not read back."""
 
     def __init__(self, serializer: TaggedJSONSerializer) -> None:
-        self.serializer = serializer
+        self.serializer: TaggedJSONSerializer = serializer
 
     def tag(self, value: t.Any) -> dict[str, t.Any]:
         """Return `value` in types that JSON has, within its tag."""

@@ -100,11 +100,11 @@ class App(Scaffold):
     default_config: dict[str, t.Any]
 
     #: Whether this is a test, for extensions and for PROPAGATE_EXCEPTIONS. In the configuration: TESTING.
-    testing = ConfigAttribute[bool]("TESTING")
+    testing: ConfigAttribute[bool] = ConfigAttribute[bool]("TESTING")
     #: Signs the session cookie and whatever else extensions sign. In the configuration: SECRET_KEY.
-    secret_key = ConfigAttribute[str | bytes | None]("SECRET_KEY")
+    secret_key: ConfigAttribute[str | bytes | None] = ConfigAttribute[str | bytes | None]("SECRET_KEY")
     #: How long a permanent session lasts; a number counts seconds. In the configuration: PERMANENT_SESSION_LIFETIME.
-    permanent_session_lifetime = ConfigAttribute[timedelta](
+    permanent_session_lifetime: ConfigAttribute[timedelta] = ConfigAttribute[timedelta](
         "PERMANENT_SESSION_LIFETIME",
         get_converter=_make_timedelta,  # type: ignore[arg-type]
     )
@@ -125,7 +125,7 @@ class App(Scaffold):
         super().__init__(import_name, static_folder, static_url_path, template_folder, root_path)
         if instance_path is not None and not os.path.isabs(instance_path):
             raise ValueError("If an instance path is provided it must be absolute. A relative path was given instead.")
-        self.instance_path = self.auto_find_instance_path() if instance_path is None else instance_path
+        self.instance_path: str = self.auto_find_instance_path() if instance_path is None else instance_path
         self._got_first_request = False
         self.subdomain_matching = subdomain_matching
 
@@ -140,11 +140,11 @@ class App(Scaffold):
         #: Return names for the interactive shell.
         self.shell_context_processors: list[ft.ShellContextProcessorCallable] = []
 
-        self.config = self.make_config(instance_relative_config)
-        self.aborter = self.make_aborter()
+        self.config: Config = self.make_config(instance_relative_config)
+        self.aborter: Aborter = self.make_aborter()
         self.json: JSONProvider = self.json_provider_class(self)
         #: The URL rules; converters may be added before rules use them.
-        self.url_map = self.url_map_class(host_matching=host_matching)
+        self.url_map: Map = self.url_map_class(host_matching=host_matching)
 
     def _check_setup_finished(self, f_name: str) -> None:
         if self._got_first_request:

@@ -140,7 +140,7 @@ class Blueprint(Scaffold):
         self.name = name
         self.subdomain = subdomain
         self.url_prefix = url_prefix
-        self.url_values_defaults = {} if url_defaults is None else url_defaults
+        self.url_values_defaults: dict[str, t.Any] = {} if url_defaults is None else url_defaults
         self.cli_group = cli_group
         self._got_registered_once = False
         #: What is to be done at each registration, in order.

@@ -32,7 +32,7 @@ class Version:
 
     def __init__(self) -> None:
         self._numbers = count(1)
-        self.number = 0
+        self.number: int = 0
 
     def bump(self) -> None:
         """Take the next number."""
@@ -83,7 +83,7 @@ class HookList(list[T]):
 
     def __init__(self, version: Version | None = None, hooks: Iterable[T] = ()) -> None:
         super().__init__(hooks)
-        self.version = Version() if version is None else version
+        self.version: Version = Version() if version is None else version
 
 
 @_announcing("__delitem__", "pop", "popitem", "clear")
@@ -99,7 +99,7 @@ class HookTable(defaultdict[K, list[T]]):
 
     def __init__(self, version: Version | None = None, hooks: Mapping[K, Iterable[T]] | None = None) -> None:
         super().__init__(list)
-        self.version = Version() if version is None else version
+        self.version: Version = Version() if version is None else version
         for scope, listed in (hooks or {}).items():
             dict.__setitem__(self, scope, self._ours(listed))
 
@@ -159,7 +159,7 @@ class WatchedDict(dict[K, V]):
 
     def __init__(self, version: Version | None = None, items: Mapping[K, V] | None = None) -> None:
         super().__init__(items or {})
-        self.version = Version() if version is None else version
+        self.version: Version = Version() if version is None else version
 
 
 #: The attributes of an application or blueprint that are such tables, and what each is made of when it is assigned.

@@ -65,10 +65,10 @@ class Exchange:
 
     def __init__(self, scope: Message, body: t.Iterable[bytes] = ()) -> None:
         self.scope = scope
-        self.status = 0
+        self.status: int = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.pieces: list[bytes] = []
-        self.complete = False
+        self.complete: bool = False
         self._body = iter(body)
         self._sent_last = self._left = False
         self._over = asyncio.Event()

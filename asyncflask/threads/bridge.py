@@ -228,7 +228,7 @@ class LoopThread(Bridge):
 
     def __init__(self, name: str = "asyncflask-loop") -> None:
         self.name = name
-        self.pool = WorkerPool(name=f"{name}-worker")
+        self.pool: WorkerPool = WorkerPool(name=f"{name}-worker")
         self._lock = threading.Lock()
         self._running: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
         _loop_threads.add(self)

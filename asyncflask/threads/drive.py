@@ -25,7 +25,7 @@ class OnLoop(Generic[T]):
     __slots__ = ("awaitable",)
 
     def __init__(self, awaitable: Awaitable[T]) -> None:
-        self.awaitable = awaitable
+        self.awaitable: Awaitable[T] = awaitable
 
     def __await__(self) -> Generator[Any, Any, T]:
         return (yield self)  # type: ignore[no-any-return]
@@ -43,8 +43,8 @@ class InThread(Generic[T]):
     __slots__ = ("args", "fn", "side")
 
     def __init__(self, fn: Callable[..., T], args: tuple[Any, ...] = (), side: Side = True) -> None:
-        self.fn = fn
-        self.args = args
+        self.fn: Callable[..., T] = fn
+        self.args: tuple[Any, ...] = args
         self.side: Side = side
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -80,10 +80,10 @@ class InContext(Generic[T]):
     def __init__(
         self, coro: Coroutine[Any, Any, T], context: Context, bridge: Bridge, wish: Any = _NOT_STARTED
     ) -> None:
-        self.coro = coro
-        self.context = context
-        self.bridge = bridge
-        self.wish = wish
+        self.coro: Coroutine[Any, Any, T] = coro
+        self.context: Context = context
+        self.bridge: Bridge = bridge
+        self.wish: Any = wish
 
     def __await__(self) -> Generator[Any, Any, T]:
         coro, enter = self.coro, self.context.run

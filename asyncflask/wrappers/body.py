@@ -46,9 +46,9 @@ class Body:
 
     def __init__(self, limit: int | None = None, content_length: int | None = None, spool_at: int = SPOOL_AT) -> None:
         self.limit = limit
-        self.content_length = content_length
-        self.spool_at = spool_at
-        self.received = 0
+        self.content_length: int | None = content_length
+        self.spool_at: int = spool_at
+        self.received: int = 0
         #: Reads the rest from a worker thread after the limit was raised; set by who can do that.
         self.refill: Callable[[], None] | None = None
         self._memory: bytes | bytearray = b""
@@ -91,10 +91,10 @@ class Body:
         # Worked out when something changes: it is read more often than that.
         declared = self.content_length
         #: Whether more than ``limit`` bytes were declared or have come.
-        self.over_limit = self.limit is not None and self.size > self.limit
+        self.over_limit: bool = self.limit is not None and self.size > self.limit
         over = self._ended or self._left or self._lost or self.over_limit
         #: Whether the next piece should be read from the client.
-        self.wants_more = not over and (declared is None or self.received < declared)
+        self.wants_more: bool = not over and (declared is None or self.received < declared)
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece. Never touches the disk.
@@ -213,10 +213,10 @@ class Spool:
 
     def __init__(self) -> None:
         self.file: IO[bytes] = TemporaryFile()  # noqa: SIM115 (closed by settle)
-        self.size = 0
-        self.lock = threading.Lock()
+        self.size: int = 0
+        self.lock: threading.Lock = threading.Lock()
         self.readers: WeakSet[SpoolReader] = WeakSet()
-        self.released = False
+        self.released: bool = False
 
     def append(self, data: bytes | bytearray) -> None:
         """Write at the end."""
@@ -263,7 +263,7 @@ class SpoolReader(io.RawIOBase):
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
-        self.position = 0
+        self.position: int = 0
 
     @property
     def done(self) -> bool:

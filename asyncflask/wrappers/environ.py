@@ -45,7 +45,7 @@ class RequestHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]
     """
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        self.by_name = merged_headers(raw)
+        self.by_name: dict[bytes, bytes] = merged_headers(raw)
 
     @lazy
     def _list(self) -> list[tuple[str, str]]:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -87,7 +87,7 @@ class TextPart:
     def __init__(self, part: Field, limit: int | None) -> None:
         self.part = part
         self.limit = limit
-        self.value = bytearray()
+        self.value: bytearray = bytearray()
 
     def write(self, data: bytes) -> None:
         self.value += data
@@ -140,7 +140,7 @@ class Replay:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.fields = data.count(b"&") + 1
+        self.fields: int = data.count(b"&") + 1
 
     def read(self) -> bytes:
         return self.data

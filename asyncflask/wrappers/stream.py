@@ -52,7 +52,7 @@ class BodyStream(io.BufferedIOBase):
         self.limit = limit
         self.content_length = content_length
         #: Bytes pulled so far.
-        self.received = 0
+        self.received: int = 0
         self._pending = bytearray()
         self._ended = False
         self._failure: HTTPException | None = None
@@ -241,7 +241,7 @@ class WholeOrRefused(LimitedStream):
     def __init__(self, stream: IO[bytes], limit: int) -> None:
         super().__init__(stream, limit, is_max=True)
         self.input = stream
-        self.refused = False
+        self.refused: bool = False
 
     def on_exhausted(self) -> None:
         """At the limit: fine if the input ends here too.

@@ -19,4 +19,5 @@ if t.TYPE_CHECKING:
 __all__ = ["WSGIAdapter", "read_ahead", "respond"]
 
 # Few applications have WSGI inside; all can be served by WSGI servers.
-__getattr__ = late_names(__name__, {"WSGIAdapter": f"{__name__}.adapter"})
+if not t.TYPE_CHECKING:  # checkers would take any name for one of ours
+    __getattr__ = late_names(__name__, {"WSGIAdapter": f"{__name__}.adapter"})

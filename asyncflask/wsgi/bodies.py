@@ -28,7 +28,7 @@ UNSENT = 64 * 1024
 
 LEFT: Message = {"type": "http.disconnect"}
 
-log = logging.getLogger("asyncflask.wsgi")
+log: logging.Logger = logging.getLogger("asyncflask.wsgi")
 
 
 class RequestCut(ClientDisconnected, ConnectionResetError):
@@ -39,8 +39,10 @@ class Outbox:
     """The answer on its way from the worker to the loop. The worker writes; the loop sends, in batches."""
 
     def __init__(self, send: Send, loop: asyncio.AbstractEventLoop) -> None:
-        self.wake = asyncio.Event()
-        self.started = self.finished = self.gone = False
+        self.wake: asyncio.Event = asyncio.Event()
+        self.started: bool = False
+        self.finished: bool = False
+        self.gone: bool = False
         self._send = send
         self._loop = loop
         self._lock = threading.Lock()
@@ -118,7 +120,8 @@ class Inbox:
     """The request body on its way from the loop to the worker. The loop receives, when asked; the worker takes."""
 
     def __init__(self, receive: Receive) -> None:
-        self.ended = self.cut = False
+        self.ended: bool = False
+        self.cut: bool = False
         self._receive = receive
         self._lock = threading.Lock()
         self._pieces: deque[bytes] = deque()

@@ -14,7 +14,7 @@ import asyncio
 import io
 import logging
 import typing as t
-from contextvars import copy_context
+from contextvars import Context, copy_context
 
 from ..asgi.scope import may_have_body, split_path
 from ..threads import Bridge
@@ -25,7 +25,7 @@ from .head import Head
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-log = logging.getLogger("asyncflask.wsgi")
+log: logging.Logger = logging.getLogger("asyncflask.wsgi")
 
 
 class Exchange:
@@ -42,13 +42,14 @@ class Exchange:
     ) -> None:
         self.wsgi_app = wsgi_app
         self.bridge = bridge
-        self.inbox = inbox = Inbox(receive)
-        self.outbox = Outbox(send, bridge.loop)
-        self.outside = copy_context()
-        self.input = Input(inbox, self._wait)
+        inbox = Inbox(receive)
+        self.inbox: Inbox = inbox
+        self.outbox: Outbox = Outbox(send, bridge.loop)
+        self.outside: Context = copy_context()
+        self.input: Input = Input(inbox, self._wait)
         root_path, path = split_path(scope)
-        self.environ = environ_from_scope(scope, path, root_path, io.BufferedReader(self.input))
-        self.is_head = scope["method"] == "HEAD"
+        self.environ: dict[str, t.Any] = environ_from_scope(scope, path, root_path, io.BufferedReader(self.input))
+        self.is_head: bool = scope["method"] == "HEAD"
         self.head: Head | None = None
         if not may_have_body(scope, headers):
             inbox.expect(0)

@@ -10,7 +10,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _STATUS = re.compile(r"[2-9][0-9][0-9](?: [^\x00-\x1f\x7f]*)?")
 _UNSAFE = re.compile(r"[\r\n\0]")
 
-log = logging.getLogger("asyncflask.wsgi")
+log: logging.Logger = logging.getLogger("asyncflask.wsgi")
 
 
 class Head:
@@ -23,13 +23,13 @@ class Head:
             raise ValueError(f"The status given to start_response() must be like '200 OK', not {status!r}.")
         if not isinstance(headers, list):
             raise TypeError(f"The headers given to start_response() must be a list, not {type(headers).__name__}.")
-        self.status = int(status[:3])
+        self.status: int = int(status[:3])
         self.pairs: list[tuple[bytes, bytes]] = [checked_header(header) for header in headers]
         lengths = {value.strip() for name, value in self.pairs if name == b"content-length"}
         if len(lengths) > 1 or not all(length.isdigit() for length in lengths):
             raise ValueError(f"Content-Length must be one number, not {sorted(lengths)!r}.")
         self.length: int | None = int(lengths.pop()) if lengths else None
-        self.count = 0
+        self.count: int = 0
 
     def is_bodiless(self, is_head: bool) -> bool:
         """Whether no body may follow (RFC 9112 section 6.3)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncflask
 from asyncflask import App, copy_current_request_context, current_app, flash, redirect, request, session, url_for
 
 app = App(__name__, threads=4)  # error
@@ -44,3 +45,4 @@ app.test_client().fetch("/")  # error
 app.run(port="8000")  # error
 with app.app_context() as ctx:
     ctx.app = "app"  # error
+asyncflask.no_such_name()  # error
