@@ -46,14 +46,12 @@ if t.TYPE_CHECKING:
     import asyncio
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-    from blinker import Signal
     from werkzeug.routing import MapAdapter, Rule
 
     from .asgi.stream import Receive, Send
     from .cli import AppGroup
     from .templating import Environment
     from .testing import FlaskClient, FlaskCliRunner
-    from .wrappers.response import Answer
 else:
     asyncio = late_module("asyncio")
 
@@ -85,7 +83,7 @@ class App(Resources, SansioApp):
     (Flask docs: API, Application Object.)
     """
 
-    default_config = ImmutableDict(
+    default_config: dict[str, t.Any] = ImmutableDict(
         DEBUG=None,
         TESTING=False,
         PROPAGATE_EXCEPTIONS=None,
@@ -122,7 +120,7 @@ class App(Resources, SansioApp):
     )
 
     request_class: type[Request] = Request
-    response_class: type[Response] = Response
+    response_class: type[Response] = Response  # pyright: ignore[reportIncompatibleVariableOverride]
     #: how sessions are opened and saved
     session_interface: SessionInterface = SecureCookieSessionInterface()
 
@@ -140,7 +138,7 @@ class App(Resources, SansioApp):
             template_folder, instance_path, instance_relative_config, root_path,
         )
         # fmt: on
-        self.mounts = Mounts()
+        self.mounts: Mounts = Mounts()
         self.plans: dict[int, hooks.Plan] = {}
         if self.has_static_folder:
             if bool(static_host) != host_matching:
@@ -199,21 +197,11 @@ class App(Resources, SansioApp):
         run.begin(ctx, request.method, path, upgrade=b"upgrade" in headers)
         return ctx
 
-    def exchange(self, ctx: AppContext) -> t.Coroutine[t.Any, t.Any, Answer]:
-        """Return the coroutine that runs a whole request."""
-        return run.exchange(ctx)
-
-    def end_exchange(self, ctx: AppContext) -> t.Coroutine[t.Any, t.Any, None]:
-        """Return the coroutine that ends a request whose body has kept its context until now."""
-        return run.end(ctx)
-
-    def teardown_context(self, ctx: AppContext, error: BaseException | None) -> t.Awaitable[None]:
-        """Return the coroutine that runs every teardown function of a context."""
-        return run.teardown(ctx, error)
-
-    def emit(self, ctx: AppContext, signal: Signal, **values: t.Any) -> t.Awaitable[None]:
-        """Return the coroutine that sends a signal to its sync and async receivers."""
-        return hooks.emit(ctx, signal, **values)
+    # What the ASGI side and the contexts ask of the pipeline.
+    exchange = staticmethod(run.exchange)
+    end_exchange = staticmethod(run.end)
+    teardown_context = staticmethod(run.teardown)
+    emit = staticmethod(hooks.emit)
 
     # -- servers ---------------------------------------------------------------------------------------------------
 
@@ -222,7 +210,10 @@ class App(Resources, SansioApp):
         """The ASGI 3 application, for servers: `asgi_app` as it is when a connection comes."""
 
         async def asgi(scope: dict[str, t.Any], receive: Receive, send: Send) -> None:
-            await self.asgi_app(scope, receive, send)
+            if scope["type"] == "http" and self.stages.serves_http_directly:
+                await serve_http(self, scope, receive, send)
+            else:
+                await self.asgi_app(scope, receive, send)
 
         return asgi
 
@@ -248,7 +239,7 @@ class App(Resources, SansioApp):
 
         Assign a middleware: ``app.wsgi_app = Middleware(app.wsgi_app)``. It is honoured under ASGI too.
         """
-        if self.mounts and (mounted := self.mounts.under_environ(environ)) is not None:
+        if self.mounts.apps and (mounted := self.mounts.under_environ(environ)) is not None:
             app, its_environ = mounted
             return t.cast("t.Iterable[bytes]", app(its_environ, start_response))
         context = copy_context()
@@ -263,7 +254,7 @@ class App(Resources, SansioApp):
             return t.cast(HTTPException, ctx.request.routing_exception)(environ, start_response)
         if ctx.request.url_rule is not None and ctx.plan.view_is_async and not ctx.plan.stream_body:
             read_ahead(ctx.request, self.config["MAX_CONTENT_LENGTH"])  # reading waits, which a view on a loop cannot
-        response = drive(run.exchange(ctx, run.to_wsgi), context, bridge)
+        response = drive(run.exchange(ctx), context, bridge)[0]
         if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
             response.call_on_close(ctx.end_request)
         if ctx.pushes:
@@ -299,6 +290,7 @@ class App(Resources, SansioApp):
 
             app = WSGIAdapter(app, bridge_for=lambda loop: self.bridge())
         self.mounts.add(prefix, app)
+        self.__dict__.pop("stages", None)
 
     @lazy
     def threads(self) -> WorkerPool:
@@ -393,7 +385,7 @@ class App(Resources, SansioApp):
     def dispatch_request(self) -> ft.ResponseReturnValue:
         """Call the view of the current request and return what it returns."""
         ctx = _current_request_ctx()
-        return t.cast("ft.ResponseReturnValue", hooks.finish(ctx, run.dispatch(ctx)))
+        return t.cast("ft.ResponseReturnValue", hooks.finish(ctx, hooks.settled(run.dispatch, ctx)))
 
     def finalize_request(
         self, rv: ft.ResponseReturnValue | HTTPException, from_error_handler: bool = False
@@ -403,7 +395,7 @@ class App(Resources, SansioApp):
         With `from_error_handler` an error in the after hooks is logged only.
         """
         ctx = _current_request_ctx()
-        return t.cast(Response, hooks.finish(ctx, respond.finalize(ctx, rv, from_error_handler)))
+        return t.cast(Response, hooks.finish(ctx, hooks.settled(respond.finalize, ctx, rv, from_error_handler)))
 
     def process_response(self, response: Response) -> Response:
         """Run the after hooks on `response`, save the session, and return the response to send."""
@@ -439,12 +431,7 @@ class App(Resources, SansioApp):
 
     # -- parts of stages, replaceable ------------------------------------------------------------------------------
 
-    def make_response(self, rv: ft.ResponseReturnValue) -> Response:
-        """Turn the return value of a view into a `response_class` object. (Flask docs: About Responses.)
-
-        Raises TypeError for None and for types that cannot be a response.
-        """
-        return respond.make_response(self, rv)
+    make_response = respond.make_response
 
     def make_default_options_response(self) -> Response:
         """Return the automatic answer to OPTIONS: the methods that the URL allows."""
@@ -627,12 +614,12 @@ class App(Resources, SansioApp):
         if debug is not None:
             self.debug = bool(debug)
         named_host, _, named_port = (self.config["SERVER_NAME"] or "").partition(":")
-        host = host or named_host or "127.0.0.1"
+        address: str = host or named_host or "127.0.0.1"
         port = int(next((p for p in (port, named_port or None) if p is not None), 5000))
         defaults = {"use_reloader": self.debug, "use_debugger": self.debug, "threaded": self.config["THREADED"]}
         cli.show_server_banner(self.debug, self.name)
         try:
-            serving.run_simple(host, port, self, **(defaults | options))
+            serving.run_simple(address, port, self, **(defaults | options))
         finally:
             # Set-up is open again, for an interactive session that runs the app more than once.
             self._got_first_request = False

@@ -16,7 +16,7 @@ from ..threads import Bridge, InContext, QueueFull, drive
 from ..wrappers.body import Body
 from ..wrappers.stream import BodyStream
 from .disconnect import Listener, cancelled_when_left, listener_of, stop_listening
-from .scope import client_fault, may_have_body, split_path
+from .scope import client_fault, known_hosts, may_have_body, split_path
 from .stream import Contexts, End, Message, Receive, Send, close_on_loop, stream_from_thread, stream_on_loop
 
 if t.TYPE_CHECKING:
@@ -33,9 +33,11 @@ BIG_FORM = 64 * 1024
 async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one request. (ASGI specification, HTTP connection scope.)"""
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    fault = client_fault(scope, headers)
-    if fault is not None:
-        return await refuse(send, fault)
+    announces = b"content-length" in headers or b"transfer-encoding" in headers
+    if announces or headers.get(b"host") not in known_hosts or len(headers) != len(scope["headers"]):
+        fault = client_fault(scope, headers)
+        if fault is not None:
+            return await refuse(send, fault)
     root_path, path = split_path(scope) if scope.get("root_path") else ("", scope["path"])
     context = copy_context()
     ctx = context.run(app.open_exchange, scope, root_path, path, headers)
@@ -49,7 +51,11 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     if link is not None:  # the sync test client: it takes over, at the end, which ContextVars have been set
         link.context = context
     try:
-        if fault is None and may_have_body(scope, headers):
+        if (
+            fault is None
+            and (announces or not scope.get("http_version", "1.1").startswith("1"))
+            and may_have_body(scope, headers)
+        ):
             await _take_body(app, ctx, headers, receive)
         if ctx.plan.on_disconnect == "cancel" and ctx.lane is not WORKER:
             async with cancelled_when_left(listener_of(scope, receive)):
@@ -57,10 +63,12 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
         else:
             await _respond(app, ctx, context, receive, send)
     finally:
-        ctx.sends_body = False
+        if ctx.sends_body:
+            ctx.sends_body = False
         if "asyncflask.listener" in scope:
             await stop_listening(scope)
-        if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
+        # Preserved, it is closed with the context, by whoever keeps that.
+        if ctx.preserve is None and request.has_close_work:
             ctx.end_request()
 
 
@@ -142,27 +150,36 @@ async def _respond(app: App, ctx: AppContext, context: Context, receive: Receive
         try:
             wish = context.run(work.send, None)
         except StopIteration as end:  # the usual case: nothing was waited for
-            answer = end.value
+            answer = end.value[1]
         else:
-            answer = await InContext(work, context, bridge_of(app, ctx), wish)
-    if answer is not None:
-        await _send(answer, app, ctx, context, receive, send)
+            _, answer = await InContext(work, context, bridge_of(app, ctx), wish)
+    if answer is None:
+        return
+    status, pairs, body, response = answer
+    if response is not None:
+        return await _send(answer, app, ctx, context, receive, send)
+    try:
+        await send({"type": "http.response.start", "status": status, "headers": _with_close(ctx, pairs)})
+        await send({"type": "http.response.body", "body": body})
+    except OSError:  # the client has left
+        return
 
 
 async def _send(answer: Answer, app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
+    """Send a response that is to be iterated, or closed after it was sent."""
     status, pairs, body, response = answer
+    assert response is not None
     start = {"type": "http.response.start", "status": status, "headers": _with_close(ctx, pairs)}
     if body is None:
-        return await _stream(app, ctx, context, t.cast("Response", response), start, receive, send)
+        return await _stream(app, ctx, context, response, start, receive, send)
     try:
         await send(start)
         await send({"type": "http.response.body", "body": body})
     except OSError:  # the client has left
-        pass
+        return
     finally:
-        if response is not None:
-            bridge = bridge_of(app, ctx)
-            await close_on_loop(response, bridge, context, _ending(app, ctx, context, bridge))
+        bridge = bridge_of(app, ctx)
+        await close_on_loop(response, bridge, context, _ending(app, ctx, context, bridge))
 
 
 def bridge_of(app: App, ctx: AppContext) -> Bridge:
@@ -225,7 +242,7 @@ async def _in_worker(app: App, ctx: AppContext, context: Context, receive: Recei
 def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send) -> Answer | None:
     """In the thread: run the exchange; send its answer from here if it has code of its own to run, else return it."""
     inside, outside = contexts
-    answer = drive(app.exchange(ctx), inside, bridge)
+    _, answer = drive(app.exchange(ctx), inside, bridge)
     status, pairs, body, response = answer
     if response is None or (response.is_async_iterable and not ctx.pushes):
         return answer

@@ -14,7 +14,8 @@ Headers = dict[bytes, bytes]
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?")
 _DIGITS = re.compile(rb"[0-9]+")
 
-_known_hosts: set[bytes] = set()
+#: Host headers that were found valid before
+known_hosts: set[bytes | None] = set()
 _KNOWN_HOSTS_LIMIT = 1024
 
 
@@ -45,11 +46,11 @@ def client_fault(scope: t.Mapping[str, t.Any], headers: Headers) -> HTTPExceptio
     if host is None:
         if scope.get("http_version") == "1.1":
             return BadRequest("An HTTP/1.1 request needs a Host header.")
-    elif host not in _known_hosts:
+    elif host not in known_hosts:
         if _HOST.fullmatch(host) is None:
             return BadRequest("The Host header is not a host name with an optional port.")
-        if len(_known_hosts) < _KNOWN_HOSTS_LIMIT:
-            _known_hosts.add(host)
+        if len(known_hosts) < _KNOWN_HOSTS_LIMIT:
+            known_hosts.add(host)
     length = headers.get(b"content-length")
     if length is not None:
         if b"transfer-encoding" in headers:

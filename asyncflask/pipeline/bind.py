@@ -6,6 +6,7 @@ import sys
 import typing as t
 import warnings
 
+from werkzeug.exceptions import SecurityError
 from werkzeug.sansio.utils import get_host
 
 if t.TYPE_CHECKING:
@@ -28,7 +29,10 @@ def bind(url_map: Map, request: Request, server_name: str | None, subdomain_matc
     Raises SecurityError for a host that is not trusted. One with invalid characters counts as none, as everywhere in
     Werkzeug; the ASGI side has refused it before. (Flask docs: Domain Matching.)
     """
-    host = get_host(request.scheme, request.headers.get("Host"), request.server, request.trusted_hosts)
+    named = request.headers.get("Host")
+    host = get_host(request.scheme, named, request.server, request.trusted_hosts)
+    if named and not host and not _is_international(named):
+        raise SecurityError(f"Host {named!r} is not valid.")
     request.host = host
     scheme = _scheme(request)
     if url_map.host_matching or server_name is None:
@@ -49,6 +53,13 @@ def bind(url_map: Map, request: Request, server_name: str | None, subdomain_matc
         path_info=request.path,
         query_args=request.query_string.decode("latin-1"),
     )
+
+
+def _is_international(host: str) -> bool:
+    try:
+        return not host.isascii() and bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _scheme(request: Request) -> str:

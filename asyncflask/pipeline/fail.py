@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServe
 from werkzeug.routing import RoutingException
 
 from ..signals import got_request_exception
-from .hooks import call, emit, is_async
+from .hooks import call, emit, is_async, settled
 
 if t.TYPE_CHECKING:
     from ..ctx import AppContext
@@ -69,7 +69,7 @@ async def unhandled(ctx: AppContext, error: Exception) -> Response:
     handler = app._find_error_handler(answer, ctx.request.blueprints)
     if handler is not None:
         answer = await call(ctx.lane, handler, is_async(handler), answer)
-    return t.cast("Response", await app.stages.finalize(ctx, answer, True))
+    return t.cast("Response", await settled(app.stages.finalize, ctx, answer, True))
 
 
 def _answerable(ctx: AppContext, group: ExceptionGroup) -> Exception | None:

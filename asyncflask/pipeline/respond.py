@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
     from ..ctx import AppContext
 
 _PLAIN = (str, bytes, dict, list)
+_TEXT = (str, bytes)
 _JSON = (dict, list)
 
 _KINDS = (
@@ -31,36 +32,40 @@ _KINDS = (
 )
 
 
-def make_response(app: App, value: t.Any) -> Response:
-    """Turn the return value of a view into a response of the app's class.
+def make_response(app: App, rv: t.Any) -> Response:
+    """Turn the return value of a view into a response of the app's class. (Flask docs: About Responses.)
 
     Args:
-        value: str, bytes, dict, list, an iterator or async iterable to stream, a response, a WSGI callable; or a tuple
-            of such a body with a status, with headers, or with both in this order.
+        app: whose class and JSON provider are used.
+        rv: str, bytes, dict, list, an iterator or async iterable to stream, a response, a WSGI callable; or a tuple of
+            such a body with a status, with headers, or with both in this order.
 
-    Raises TypeError for anything else, None first of all.
+    Raises:
+        TypeError: for anything else, None first of all.
     """
+    if rv.__class__ in _TEXT:
+        return app.response_class(rv)
     status: t.Any = None
     headers: t.Any = None
-    if isinstance(value, tuple):
-        value, status, headers = _unpack(value)
-    if value is None:
+    if isinstance(rv, tuple):
+        rv, status, headers = _unpack(rv)
+    if rv is None:
         raise TypeError(
             f"The view function for {request.endpoint!r} did not return a valid response. The function either"
             " returned None or ended without a return statement."
         )
     kind = app.response_class
-    if isinstance(value, kind):
-        response = value
-    elif value.__class__ in _JSON:
-        response = t.cast(Response, app.json.response(value))
-    elif isinstance(value, (str, bytes, bytearray, cabc.Iterator)) or hasattr(value, "__aiter__"):
+    if isinstance(rv, kind):
+        response = rv
+    elif rv.__class__ in _JSON:
+        response = app.json.response(rv)  # type: ignore[assignment]
+    elif isinstance(rv, (str, bytes, bytearray, cabc.Iterator)) or hasattr(rv, "__aiter__"):
         # The class sees status and headers itself, so that what it does with them takes place.
-        return kind(value) if status is None and headers is None else kind(value, status=status, headers=headers)
-    elif isinstance(value, (dict, list)):
-        response = t.cast(Response, app.json.response(value))
+        return kind(rv, status=status, headers=headers)
+    elif isinstance(rv, (dict, list)):
+        response = app.json.response(rv)  # type: ignore[assignment]
     else:
-        response = _coerce(kind, value)
+        response = _coerce(kind, rv)
     if status is not None:
         if isinstance(status, (str, bytes, bytearray)):
             response.status = status  # type: ignore[assignment]
@@ -100,17 +105,29 @@ def _coerce(kind: type[Response], value: t.Any) -> Response:
         ).with_traceback(sys.exc_info()[2]) from None
 
 
-async def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) -> Response:
+def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) -> t.Any:
     """Make the response and run the after hooks on it.
 
     Args:
         from_error_handler: the value answers an error already, so that a further one is logged instead of raised.
+
+    Returns the response, or what is to be awaited for it.
     """
-    app = ctx.app
     if value.__class__ not in _PLAIN and ctx.lane.hops and _runs_wsgi(value):
-        response = await InThread(app.make_response, (value,), ctx.lane.side)
-    else:
-        response = app.make_response(value)
+        return _finalize_wsgi(ctx, value, from_error_handler)
+    response = ctx.app.make_response(value)
+    if has_processing(ctx) or request_finished.receivers:
+        return _finish(ctx, response, from_error_handler)
+    return response
+
+
+async def _finalize_wsgi(ctx: AppContext, value: t.Any, from_error_handler: bool) -> Response:
+    response: Response = await InThread(ctx.app.make_response, (value,), ctx.lane.side)
+    return await _finish(ctx, response, from_error_handler)
+
+
+async def _finish(ctx: AppContext, response: Response, from_error_handler: bool) -> Response:
+    app = ctx.app
     try:
         if has_processing(ctx):
             response = await app.stages.process(ctx, response)
@@ -133,10 +150,10 @@ def has_processing(ctx: AppContext) -> bool:
     plan, app = ctx.plan, ctx.app
     if plan.number != app.tables.number:  # a hook was added while the request ran
         plan = ctx.plan = plan_for(app, ctx.request.url_rule)
-    if plan.processes or session_may_need_saving(ctx):
-        return True
     own = vars(ctx)
-    return "_session" in own or "_after_request_functions" in own
+    if plan.processes or "_session" in own or "_after_request_functions" in own:
+        return True
+    return (ctx.has_cookies or not app.session_interface.lazy_open) and session_may_need_saving(ctx)
 
 
 async def process(ctx: AppContext, response: Response) -> Response:

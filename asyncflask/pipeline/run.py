@@ -36,20 +36,6 @@ if t.TYPE_CHECKING:
 else:
     asyncio = late_module("asyncio")
 
-Presentation = t.Callable[["AppContext", "Response"], t.Any]
-
-
-def to_asgi(ctx: AppContext, response: Response) -> Answer:
-    """Present a response as ASGI messages need it."""
-    request = ctx.request
-    return response.asgi_answer(request.method, request)
-
-
-def to_wsgi(ctx: AppContext, response: Response) -> Response:
-    """Present a response as it is, its header checked."""
-    response.asgi_start(ctx.request.method, ctx.request)
-    return response
-
 
 def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: bool = False) -> None:
     """Bind the context and find the rule, the plan and the lane of the request.
@@ -59,19 +45,30 @@ def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: 
     """
     ctx.bind()
     app, request = ctx.app, ctx.request
-    if app.config["TRUSTED_HOSTS"] is not None:
-        ctx.url_adapter  # noqa: B018  refuses the host before anything else runs
-    if request.routing_exception is None:
+    if in_thread or app.config["TRUSTED_HOSTS"] is not None:  # (the ASGI side has looked at the host already)
+        _check_host(ctx)
+    if request.routing_exception is None and ctx.match_error is None:
         found = app.stages.match(method, path) if not upgrade else None
         if found is not None:
             request.url_rule, request.view_args = found
         else:
             _match_slowly(ctx)
-    plan = ctx.plan = plan_for(app, request.url_rule)
+    rule = request.url_rule
+    plan = app.plans.get(id(rule))
+    if plan is None or plan.number != app.tables.number:
+        plan = plan_for(app, rule)
+    ctx.plan = plan
     if in_thread:
         ctx.lane = WORKER
     else:
         ctx.lane = plan.lane if app.config["THREADED"] else plan.lane_unthreaded
+
+
+def _check_host(ctx: AppContext) -> None:
+    try:
+        ctx.url_adapter  # noqa: B018  refuses the host before anything else runs
+    except Exception as error:
+        ctx.match_error = error
 
 
 def _match_slowly(ctx: AppContext) -> None:
@@ -82,14 +79,13 @@ def _match_slowly(ctx: AppContext) -> None:
         ctx.match_error = error
 
 
-async def exchange(ctx: AppContext, present: Presentation = to_asgi) -> t.Any:
-    """Run the whole request; return its response as `present` makes it ready to be sent.
+async def exchange(ctx: AppContext) -> tuple[Response, Answer]:
+    """Run the whole request; return its response, and what of it is to be sent.
 
     Args:
         ctx: bound by `begin`.
-        present: raises ValueError for a response that cannot be sent.
     """
-    app = ctx.app
+    app, request = ctx.app, ctx.request
     error: BaseException | None = None
     try:
         try:
@@ -99,15 +95,17 @@ async def exchange(ctx: AppContext, present: Presentation = to_asgi) -> t.Any:
                 await open_session(ctx)
             if appcontext_pushed.receivers:
                 await emit(ctx, appcontext_pushed)
-            return present(ctx, await app.stages.full_dispatch(ctx))
+            response: Response = await app.stages.full_dispatch(ctx)
+            return response, response.asgi_answer(request.method, request)
         except Exception as caught:
             error = caught
             response = await app.stages.exception(ctx, caught)
             try:
-                return present(ctx, response)
+                return response, response.asgi_answer(request.method, request)
             except ValueError as fault:  # the hooks gave this one, too, what cannot be sent
                 app.logger.error("The response to an error cannot be sent: %s", fault)
-                return present(ctx, make_response(app, InternalServerError()))
+                response = make_response(app, InternalServerError())
+                return response, response.asgi_answer(request.method, request)
     except BaseException as caught:
         error = caught
         raise
@@ -159,7 +157,9 @@ async def full_dispatch(ctx: AppContext) -> Response:
             if value is None:
                 if ctx.read_on is not None:
                     await read_on(ctx)
-                value = await stages.dispatch(ctx)
+                value = stages.dispatch(ctx)
+                if hasattr(value, "__await__"):
+                    value = await value
         finally:
             if ctx.lane is LOOP:
                 ctx.lane = LATE
@@ -168,7 +168,8 @@ async def full_dispatch(ctx: AppContext) -> Response:
         if error is ctx.request.routing_exception:
             error.__traceback__ = None  # the request refers to it, and its frames to the request
     try:
-        return t.cast("Response", await stages.finalize(ctx, value))
+        response = stages.finalize(ctx, value)
+        return await response if hasattr(response, "__await__") else response  # type: ignore[no-any-return]
     finally:
         del value  # it may be the error, whose traceback has this frame
 
@@ -180,8 +181,11 @@ async def read_on(ctx: AppContext) -> None:
         await (read() if ctx.lane.on_loop else OnLoop(read()))
 
 
-async def dispatch(ctx: AppContext) -> t.Any:
-    """Call the view, or raise the routing error, or answer OPTIONS where the rule leaves that to us."""
+def dispatch(ctx: AppContext) -> t.Any:
+    """Call the view, or raise the routing error, or answer OPTIONS where the rule leaves that to us.
+
+    Returns what the view returns, or what is to be awaited for it.
+    """
     app, request = ctx.app, ctx.request
     if request.routing_exception is not None:
         app.raise_routing_exception(request)
@@ -194,13 +198,11 @@ async def dispatch(ctx: AppContext) -> t.Any:
         plan = ctx.plan = plan_for(app, rule)
     # Without a view function the KeyError names the endpoint.
     view: t.Any = plan.view or app.view_functions[rule.endpoint]
-    arguments = request.view_args or {}
-    if plan.view_is_async:
-        return await view(**arguments) if ctx.lane.on_loop else await OnLoop(view(**arguments))
-    value = view(**arguments)
-    if hasattr(value, "__await__"):  # a sync decorator around an async view
-        value = await value if ctx.lane.on_loop else await OnLoop(value)
-    return value
+    value = view(**request.view_args) if request.view_args else view()
+    # A sync decorator around an async view returns an awaitable as well.
+    if ctx.lane.on_loop or not hasattr(value, "__await__"):
+        return value
+    return OnLoop(value)
 
 
 async def teardown_request(ctx: AppContext, error: BaseException | None) -> None:

@@ -15,7 +15,8 @@ if t.TYPE_CHECKING:
     from ..app import App
     from ..ctx import AppContext
 
-Stage = t.Callable[..., t.Awaitable[t.Any]]
+Stage = t.Callable[..., t.Any]
+"""``(ctx, *arguments)``: a coroutine function; `dispatch` and `finalize` may return what need not be awaited."""
 
 SEAMS: dict[str, tuple[str, Stage]] = {
     "full_dispatch_request": ("full_dispatch", run.full_dispatch),
@@ -30,14 +31,14 @@ SEAMS: dict[str, tuple[str, Stage]] = {
     "do_teardown_appcontext": ("teardown_app", run.teardown_app),
 }
 
-METHODS = ("ensure_sync", "create_url_adapter", "wsgi_app")
+METHODS = ("ensure_sync", "create_url_adapter", "wsgi_app", "asgi_app")
 
 #: no stages, but what may be decided ahead depends on them
-OTHERS = (*METHODS, "subdomain_matching", "url_map")
+OTHERS = (*METHODS, "subdomain_matching", "url_map", "mounts")
 
 
 class Stages:
-    """The stages of one app, each ``async (ctx, *arguments)``.
+    """The stages of one app.
 
     Args:
         app: the app whose methods are looked at.
@@ -56,17 +57,21 @@ class Stages:
     teardown_app: Stage
 
     def __init__(self, app: App, base: type[App]) -> None:
-        self.replaced = frozenset(name for name in (*SEAMS, *METHODS) if _is_replaced(app, base, name))
+        self.replaced: frozenset[str] = frozenset(name for name in (*SEAMS, *METHODS) if _is_replaced(app, base, name))
         #: whether a sync method replaces a stage, so that requests need a thread to run it in
-        self.sync_overrides = False
+        self.sync_overrides: bool = False
         for name, (stage, ours) in SEAMS.items():
             if name in self.replaced:
                 self.sync_overrides |= not is_async(getattr(app, name))
                 ours = _through_method(name)
             setattr(self, stage, ours)
-        self.preprocesses = "preprocess_request" in self.replaced
-        self.wsgi_app_is_ours = "wsgi_app" not in self.replaced
-        self.processes = "process_response" in self.replaced
+        self.preprocesses: bool = "preprocess_request" in self.replaced
+        self.wsgi_app_is_ours: bool = "wsgi_app" not in self.replaced
+        #: whether `asgi_app` would do nothing for an HTTP request but serve it
+        self.serves_http_directly: bool = (
+            self.wsgi_app_is_ours and "asgi_app" not in self.replaced and not app.mounts.apps
+        )
+        self.processes: bool = "process_response" in self.replaced
         #: the quick part of routing: rule and view arguments where they are plain to see, else None
         plainly = not app.subdomain_matching and "create_url_adapter" not in self.replaced
         self.match = Matcher(app.url_map).match if plainly else _ask_the_adapter

@@ -248,7 +248,8 @@ class Response(Recast, BaseResponse):
             if code is None:
                 code = self.default_status
             pair = content_type.pair
-            if pair is not None and is_ordinary(code) and self.automatically_set_content_length:
+            # 200 first: asking is_ordinary costs a call
+            if pair is not None and (code == 200 or is_ordinary(code)) and self.automatically_set_content_length:
                 length = (b"content-length", b"%d" % len(plain_body))
                 return code, [pair, length], b"" if request_method == "HEAD" else plain_body, None
         status, pairs = self.asgi_start(request_method, request)

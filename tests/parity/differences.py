@@ -38,8 +38,14 @@ DIFFERENCES = (
         "A Host header that is no host name is refused. Flask goes on with an empty host and makes URLs without one.",
         tuple(
             f"GET /echo/url host {host}"
-            for host in ("a b", "a/b", "x@y", "a\\b", "[::1", "a:b:c", "caf\xe9.example", "<x>")
+            for host in ("a b", "a/b", "x@y", "a\\b", "[::1", "a:b:c", "<x>")
         ),
+        400,
+        b"400 Bad Request",
+    ),
+    Difference(
+        "Host names come in ASCII over HTTP; international ones as punycode (RFC 5890).",
+        ("GET /echo/url host caf\xe9.example",),
         400,
         b"The Host header is not a host name",
         ways=ASGI,
