@@ -27,6 +27,8 @@ def names_in(path: Path) -> set[str]:
 
 def test_no_row_is_missing_and_none_is_unknown():
     expected = {f"{group}{n:02}" for group, count in FEATURES["groups"].items() for n in range(1, count + 1)}
+    assert expected.isdisjoint(FEATURES["single"]["ids"])
+    expected.update(FEATURES["single"]["ids"])
     assert ROWS.keys() == expected
 
 
