@@ -51,7 +51,7 @@ class Lane:
         self.name: str = name
         self.hops: bool = hops
         self.on_loop: bool = on_loop
-        self.side = side
+        self.side: Side = side
 
     def __repr__(self) -> str:
         return f"<lane {self.name}>"
@@ -180,10 +180,11 @@ class AppContext:
     @lazy
     def _session(self) -> SessionMixin:
         interface = self.app.session_interface
-        opened = interface.open_session(self.app, self.request)
+        opened = t.cast(t.Any, interface.open_session(self.app, self.request))
         if opened is not None and hasattr(opened, "__await__"):
             opened = run_async(opened)
-        return opened if opened is not None else interface.make_null_session(self.app)
+        session: SessionMixin | None = opened
+        return session if session is not None else interface.make_null_session(self.app)
 
     @property
     def session_opened(self) -> bool:

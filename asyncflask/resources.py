@@ -10,6 +10,7 @@ from .globals import current_app
 from .helpers import send_from_directory
 
 if t.TYPE_CHECKING:
+    from .sansio.scaffold import Folder
     from .wrappers import Response
 
 
@@ -18,7 +19,11 @@ class Resources:
 
     if t.TYPE_CHECKING:
         root_path: str
-        static_folder: str | None
+
+        @property
+        def static_folder(self) -> str | None: ...
+        @static_folder.setter
+        def static_folder(self, value: Folder) -> None: ...
 
     def get_send_file_max_age(self, filename: str | None) -> int | None:
         """Return for how many seconds a client may keep a file unasked; None: it has to ask. For subclasses.

@@ -65,7 +65,7 @@ def _mark_modified(session: SecureCookieSession) -> None:
     session.modified = True
 
 
-class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):
+class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):  # pyright: ignore[reportIncompatibleMethodOverride]
     """A session that lives in a signed cookie.
 
     Only its own keys are watched: after changing a list or dict inside it, set `modified` to True.

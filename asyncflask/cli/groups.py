@@ -106,6 +106,8 @@ class AppGroup(click.Group):
     Takes what `click.Group` takes. (Flask docs: Command Line Interface, Custom Commands.)
     """
 
+    callback: t.Callable[..., t.Any] | None
+
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         if self.callback is not None:

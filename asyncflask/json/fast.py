@@ -91,7 +91,7 @@ class FastJSONProvider(DefaultJSONProvider):
             if data is None:
                 data = super().dumps(content, separators=_COMPACT).encode()
             make: t.Callable[..., Response] = self._app.response_class
-            return make(data + b"\n", mimetype=self.mimetype)
+            return make(data + b"\n", mimetype=self.mimetype)  # pyright: ignore[reportArgumentType]
         return super().response(*args, **kwargs)
 
     def _compact(self, obj: t.Any) -> bytes | None:

@@ -33,7 +33,7 @@ def bind(url_map: Map, request: Request, server_name: str | None, subdomain_matc
     host = get_host(request.scheme, named, request.server, request.trusted_hosts)
     if named and not host and not _is_international(named):
         raise SecurityError(f"Host {named!r} is not valid.")
-    request.host = host
+    request.host = host  # pyright: ignore[reportAttributeAccessIssue]  # a cached_property, filled ahead
     scheme = _scheme(request)
     if url_map.host_matching or server_name is None:
         server_name = host.lower()
@@ -82,6 +82,6 @@ def _subdomain(host: str, server_name: str) -> str:
 
 def _warn(text: str) -> None:
     # In the name of the app's module, which filters of warnings name; as ``flask.app`` where that is what it is called.
-    ours = sys.modules.get(__package__.rpartition(".")[0] + ".app")
+    ours = sys.modules.get(__name__.rsplit(".", 2)[0] + ".app")
     name = "flask.app" if ours is not None and sys.modules.get("flask.app") is ours else "asyncflask.app"
     warnings.warn_explicit(text, UserWarning, filename=getattr(ours, "__file__", None) or name, lineno=1, module=name)

@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
     from ..app import App
     from ..ctx import AppContext
-    from ..typing import ResponseReturnValue
+    from ..typing import ResponseReturnValue, URLValuePreprocessorCallable
 else:
     asyncio = late_module("asyncio")
 
@@ -88,32 +88,39 @@ class Plan:
         "preprocesses", "processes", "stream_body", "teardown", "tears_down", "url_processors", "view", "view_is_async",
     )  # fmt: skip
 
+    number: int
+    view_is_async: bool
+    url_processors: tuple[URLValuePreprocessorCallable, ...]
+    before: tuple[Step, ...]
+    after: tuple[Step, ...]
+    teardown: tuple[Step, ...]
+    app_teardown: tuple[Step, ...]
+    preprocesses: bool
+    processes: bool
+    tears_down: bool
+    lane: Lane
+    lane_unthreaded: Lane
+
     def __init__(self, app: App, rule: Rule | None) -> None:
-        self.number: int = app.tables.number
+        self.number = app.tables.number
         self.endpoint: str | None = None if rule is None else rule.endpoint
         self.stream_body: bool = getattr(rule, "stream_body", False)
         self.on_disconnect: str = getattr(rule, "on_disconnect", "finish")
         view = app.view_functions.get(self.endpoint) if self.endpoint is not None else None
         self.view: t.Callable[..., t.Any] | None = None
-        self.view_is_async: bool = True
+        self.view_is_async = True
         if view is not None:
             self.view, self.view_is_async = _step(app, view)
         scopes = _scopes(self.endpoint)
         inner_first = scopes[::-1]
-        self.url_processors: tuple[ft.URLValuePreprocessorCallable, ...] = tuple(
-            f for s in scopes for f in app.url_value_preprocessors.get(s, ())
-        )
-        self.before: tuple[Step, ...] = _steps(app, (f for s in scopes for f in app.before_request_funcs.get(s, ())))
-        self.preprocesses: bool = bool(self.url_processors or self.before or app.stages.preprocesses)
-        self.after: tuple[Step, ...] = _steps(
-            app, (f for s in inner_first for f in reversed(app.after_request_funcs.get(s, ())))
-        )
-        self.processes: bool = bool(self.after or app.stages.processes)
-        self.teardown: tuple[Step, ...] = _steps(
-            app, (f for s in inner_first for f in reversed(app.teardown_request_funcs.get(s, ())))
-        )
-        self.app_teardown: tuple[Step, ...] = _steps(app, reversed(app.teardown_appcontext_funcs))
-        self.tears_down: bool = bool(self.teardown or self.app_teardown or app.stages.replaced & _TEARDOWNS)
+        self.url_processors = tuple(f for s in scopes for f in app.url_value_preprocessors.get(s, ()))
+        self.before = _steps(app, (f for s in scopes for f in app.before_request_funcs.get(s, ())))
+        self.preprocesses = bool(self.url_processors or self.before or app.stages.preprocesses)
+        self.after = _steps(app, (f for s in inner_first for f in reversed(app.after_request_funcs.get(s, ()))))
+        self.processes = bool(self.after or app.stages.processes)
+        self.teardown = _steps(app, (f for s in inner_first for f in reversed(app.teardown_request_funcs.get(s, ()))))
+        self.app_teardown = _steps(app, reversed(app.teardown_appcontext_funcs))
+        self.tears_down = bool(self.teardown or self.app_teardown or app.stages.replaced & _TEARDOWNS)
         self._choose_lanes(app, getattr(rule, "threaded", None))
 
     def _choose_lanes(self, app: App, wish: bool | None) -> None:

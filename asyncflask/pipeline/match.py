@@ -53,8 +53,8 @@ class Target:
     __slots__ = ("casts", "plain", "rule")
 
     def __init__(self, rule: Rule, plain: bool) -> None:
-        self.rule = rule
-        self.plain = plain  # False: matching it redirects, or may
+        self.rule: Rule = rule
+        self.plain: bool = plain  # False: matching it redirects, or may
         self.casts: tuple[tuple[str, Cast | None], ...] = tuple(
             (name, cast_of(converter)) for name, converter in rule._converters.items()
         )
@@ -77,10 +77,10 @@ class Edge:
     __slots__ = ("capture", "final", "node", "suffixed")
 
     def __init__(self, capture: Capture, final: bool, suffixed: bool, node: Node) -> None:
-        self.capture = capture
-        self.final = final
-        self.suffixed = suffixed
-        self.node = node
+        self.capture: Capture = capture
+        self.final: bool = final
+        self.suffixed: bool = suffixed
+        self.node: Node = node
 
 
 class Index:
@@ -89,8 +89,8 @@ class Index:
     __slots__ = ("heads", "mark", "root", "static")
 
     def __init__(self, mark: object, root: Node | None) -> None:
-        self.mark = mark
-        self.root = root
+        self.mark: object = mark
+        self.root: Node | None = root
         self.static: dict[str, tuple[Target, ...]] = {}  # path -> the rules that end there
         self.heads: dict[str, Node] = {}  # path -> where a segment with converters may follow
         for path, node in static_paths(root, "") if root is not None else ():

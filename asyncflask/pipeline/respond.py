@@ -55,15 +55,16 @@ def make_response(app: App, rv: t.Any) -> Response:
             " returned None or ended without a return statement."
         )
     kind = app.response_class
+    response: Response
     if isinstance(rv, kind):
         response = rv
     elif rv.__class__ in _JSON:
-        response = app.json.response(rv)  # type: ignore[assignment]
+        response = app.json.response(rv)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     elif isinstance(rv, (str, bytes, bytearray, cabc.Iterator)) or hasattr(rv, "__aiter__"):
         # The class sees status and headers itself, so that what it does with them takes place.
-        return kind(rv, status=status, headers=headers)
+        return kind(rv, status=status, headers=headers)  # pyright: ignore[reportArgumentType]
     elif isinstance(rv, (dict, list)):
-        response = app.json.response(rv)  # type: ignore[assignment]
+        response = app.json.response(rv)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     else:
         response = _coerce(kind, rv)
     if status is not None:
@@ -98,7 +99,7 @@ def _coerce(kind: type[Response], value: t.Any) -> Response:
     try:
         if isinstance(value, HTTPException):  # without running it as the WSGI application that it also is
             value = value.get_response(environ)
-        return t.cast(Response, kind.force_type(value, environ))
+        return t.cast(Response, kind.force_type(value, environ))  # pyright: ignore[reportArgumentType]
     except TypeError as error:
         raise TypeError(
             f"{error}\nThe view function did not return a valid response. {_KINDS} but it was a {was}."

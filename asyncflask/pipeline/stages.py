@@ -55,23 +55,27 @@ class Stages:
     exception: Stage
     teardown_request: Stage
     teardown_app: Stage
+    replaced: frozenset[str]
+    sync_overrides: bool
+    preprocesses: bool
+    processes: bool
+    wsgi_app_is_ours: bool
+    serves_http_directly: bool
 
     def __init__(self, app: App, base: type[App]) -> None:
-        self.replaced: frozenset[str] = frozenset(name for name in (*SEAMS, *METHODS) if _is_replaced(app, base, name))
+        self.replaced = frozenset(name for name in (*SEAMS, *METHODS) if _is_replaced(app, base, name))
         #: whether a sync method replaces a stage, so that requests need a thread to run it in
-        self.sync_overrides: bool = False
+        self.sync_overrides = False
         for name, (stage, ours) in SEAMS.items():
             if name in self.replaced:
                 self.sync_overrides |= not is_async(getattr(app, name))
                 ours = _through_method(name)
             setattr(self, stage, ours)
-        self.preprocesses: bool = "preprocess_request" in self.replaced
-        self.wsgi_app_is_ours: bool = "wsgi_app" not in self.replaced
+        self.preprocesses = "preprocess_request" in self.replaced
+        self.wsgi_app_is_ours = "wsgi_app" not in self.replaced
         #: whether `asgi_app` would do nothing for an HTTP request but serve it
-        self.serves_http_directly: bool = (
-            self.wsgi_app_is_ours and "asgi_app" not in self.replaced and not app.mounts.apps
-        )
-        self.processes: bool = "process_response" in self.replaced
+        self.serves_http_directly = self.wsgi_app_is_ours and "asgi_app" not in self.replaced and not app.mounts.apps
+        self.processes = "process_response" in self.replaced
         #: the quick part of routing: rule and view arguments where they are plain to see, else None
         plainly = not app.subdomain_matching and "create_url_adapter" not in self.replaced
         self.match = Matcher(app.url_map).match if plainly else _ask_the_adapter

@@ -269,12 +269,11 @@ class App(Scaffold):
         self, view_func: AnyView, methods: t.Iterable[str] | None, automatic: bool | None
     ) -> tuple[set[str], bool]:
         """Return the methods of a new rule and whether OPTIONS is answered for it."""
-        if methods is None:
-            methods = getattr(view_func, "methods", None) or ("GET",)
-        if isinstance(methods, str):
+        listed: t.Iterable[str] = (getattr(view_func, "methods", None) or ("GET",)) if methods is None else methods
+        if isinstance(listed, str):
             raise TypeError('Allowed methods must be a list of strings, for example: @app.route(..., methods=["POST"])')
-        allowed = {method.upper() for method in methods}
-        required = set(getattr(view_func, "required_methods", ()))
+        allowed = {method.upper() for method in listed}
+        required: set[str] = set(getattr(view_func, "required_methods", ()))
 
         if automatic is None:
             automatic = getattr(view_func, "provide_automatic_options", None)

@@ -123,7 +123,9 @@ class Scaffold:
         self.after_request_funcs = HookTable(self.tables)
         self.teardown_request_funcs = HookTable(self.tables)
         self.url_default_functions = HookTable(self.tables)
-        self.template_context_processors = HookTable(self.tables, {None: [_default_template_ctx_processor]})
+        first: list[ft.TemplateContextProcessorCallable] = [_default_template_ctx_processor]
+        processors: dict[ft.AppOrBlueprintKey, list[ft.TemplateContextProcessorCallable]] = {None: first}
+        self.template_context_processors = HookTable(self.tables, processors)
 
     @cached_property
     def tables(self) -> Version:

@@ -126,7 +126,8 @@ class HookTable(defaultdict[K, list[T]]):
 
     def update(self, *args: t.Any, **kwargs: t.Any) -> None:
         """Store every scope of a mapping or of pairs; the lists are converted."""
-        for scope, hooks in dict(*args, **kwargs).items():
+        given: t.Any = dict(*args, **kwargs)
+        for scope, hooks in given.items():
             self[scope] = hooks
 
     def __ior__(self, other: t.Any) -> t.Self:  # type: ignore[override]

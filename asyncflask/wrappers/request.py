@@ -284,7 +284,8 @@ class Request(BaseRequest):
         if "%" in text or "+" in text or PLAIN:
             return super().args
         # Nothing is quoted: all that parse_qsl would do is to split.
-        return self.parameter_storage_class([piece.partition("=")[::2] for piece in text.split("&") if piece])
+        pairs: Any = [piece.partition("=")[::2] for piece in text.split("&") if piece]
+        return self.parameter_storage_class(pairs)
 
     def _parse_content_type(self) -> None:
         # Werkzeug keeps what it parsed on the request; the same few short types come again and again.
