@@ -12,6 +12,7 @@ from contextvars import Context, copy_context
 from werkzeug.exceptions import ClientDisconnected, HTTPException, ServiceUnavailable
 
 from ..ctx import INLINE, LOOP, WORKER
+from ..lazy import late_module
 from ..threads import Bridge, InContext, QueueFull, drive
 from ..wrappers.body import Body
 from ..wrappers.stream import BodyStream
@@ -20,10 +21,14 @@ from .scope import client_fault, known_hosts, may_have_body, split_path
 from .stream import Contexts, End, Message, Receive, Send, close_on_loop, stream_from_thread, stream_on_loop
 
 if t.TYPE_CHECKING:
+    import asyncio
+
     from ..app import App
     from ..ctx import AppContext
     from ..wrappers import Response
     from ..wrappers.response import Answer
+else:
+    asyncio = late_module("asyncio")
 
 Scope = dict[str, t.Any]
 BIG_FORM = 64 * 1024
@@ -236,7 +241,13 @@ async def _in_worker(app: App, ctx: AppContext, context: Context, receive: Recei
         error = ServiceUnavailable("All worker threads are busy and their queue is full.", retry_after=1)
         await refuse(send, error)
         return None
-    return t.cast("Answer | None", await job)
+    try:
+        return t.cast("Answer | None", await job)
+    except asyncio.CancelledError:
+        # The thread has come to its end all the same, and what it answers is to be closed, though not to be sent.
+        if job.exception() is None and (answer := job.result()) is not None and answer[3] is not None:
+            await close_on_loop(answer[3], bridge, context, _ending(app, ctx, context, bridge))
+        raise
 
 
 def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send) -> Answer | None:

@@ -92,13 +92,14 @@ async def stream_on_loop(
 ) -> None:
     """As `stream_from_thread`, on the loop: for an async iterable, or a sync one that is to run in place."""
     try:
-        # Closing is left out of what the client's leaving cancels: it has to come to its end.
-        async with cancelled_when_left(listener):
-            await deliver(send, start)
-            try:
+        # Teardown and closing are left out of what the client's leaving cancels: they have to come to their ends.
+        try:
+            async with cancelled_when_left(listener):
+                await deliver(send, start)
                 await _send_pieces(response, bridge, context, send, listener)
-            finally:
-                await end()
+        finally:
+            await end()
+        async with cancelled_when_left(listener):
             if not listener.gone:
                 await deliver(send, LAST)
     except ClientGone:

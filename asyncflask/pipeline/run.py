@@ -87,6 +87,7 @@ async def exchange(ctx: AppContext) -> tuple[Response, Answer]:
     """
     app, request = ctx.app, ctx.request
     error: BaseException | None = None
+    response: Response | None = None
     try:
         try:
             if ctx.match_error is not None:
@@ -95,17 +96,12 @@ async def exchange(ctx: AppContext) -> tuple[Response, Answer]:
                 await open_session(ctx)
             if appcontext_pushed.receivers:
                 await emit(ctx, appcontext_pushed)
-            response: Response = await app.stages.full_dispatch(ctx)
+            response = await app.stages.full_dispatch(ctx)
             return response, response.asgi_answer(request.method, request)
         except Exception as caught:
-            error = caught
-            response = await app.stages.exception(ctx, caught)
-            try:
-                return response, response.asgi_answer(request.method, request)
-            except ValueError as fault:  # the hooks gave this one, too, what cannot be sent
-                app.logger.error("The response to an error cannot be sent: %s", fault)
-                response = make_response(app, InternalServerError())
-                return response, response.asgi_answer(request.method, request)
+            error, unfit, response = caught, response, None
+            response, answer = await _answer_error(ctx, caught, unfit)
+            return response, answer
     except BaseException as caught:
         error = caught
         raise
@@ -115,10 +111,38 @@ async def exchange(ctx: AppContext) -> tuple[Response, Answer]:
         if error is not None and app.should_ignore_error(error):
             error = None
         if tears_down(ctx):
-            await ctx.pop_async(error)
+            try:
+                await ctx.pop_async(error)
+            except BaseException:
+                await _drop(ctx, response)
+                raise
         else:
             ctx.unbind()
         error = None  # an error in a frame of its own traceback is a reference cycle
+
+
+async def _answer_error(ctx: AppContext, error: Exception, unfit: Response | None) -> tuple[Response, Answer]:
+    """Return the response to an error nobody handled, and what is to be sent; `unfit` is one that could not be sent."""
+    app, request = ctx.app, ctx.request
+    await _drop(ctx, unfit)
+    response: Response = await app.stages.exception(ctx, error)
+    try:
+        return response, response.asgi_answer(request.method, request)
+    except ValueError as fault:  # the hooks gave this one, too, what cannot be sent
+        await _drop(ctx, response)
+        app.logger.error("The response to an error cannot be sent: %s", fault)
+        response = make_response(app, InternalServerError())
+        return response, response.asgi_answer(request.method, request)
+
+
+async def _drop(ctx: AppContext, response: Response | None) -> None:
+    """Close a response, if there is one, that will not be sent."""
+    if response is None:
+        return
+    if ctx.lane.on_loop or response.is_async_iterable:
+        await (response.close_async() if ctx.lane.on_loop else OnLoop(response.close_async()))
+    else:
+        response.close()
 
 
 async def end(ctx: AppContext) -> None:
