@@ -83,12 +83,14 @@ class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):  # pyright: i
 class NullSession(SecureCookieSession):
     """The empty session of an application without a secret key: it can be read; changing it raises RuntimeError."""
 
-    def _fail(self, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
-        raise RuntimeError(_NO_KEY)
+    if not t.TYPE_CHECKING:  # to checkers they are the methods of any session
 
-    setdefault = update = __setitem__ = __ior__ = _fail
-    pop = popitem = clear = __delitem__ = _fail
-    del _fail
+        def _fail(self, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
+            raise RuntimeError(_NO_KEY)
+
+        setdefault = update = __setitem__ = __ior__ = _fail
+        pop = popitem = clear = __delitem__ = _fail
+        del _fail
 
 
 class SessionInterface:

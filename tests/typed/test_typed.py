@@ -46,10 +46,14 @@ def mypy(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def pyright():
-    """As `mypy`, of pyright, which brings its own node unless one is installed."""
+def pyright_starts():
     if python("-m", "pyright", "--version").returncode != 0:
         pytest.skip("pyright does not start: it needs node, which is neither installed nor to be downloaded here")
+
+
+@pytest.fixture(scope="session")
+def pyright(pyright_starts):
+    """As `mypy`, of pyright, which brings its own node unless one is installed."""
 
     def check(folder: str) -> tuple[Lines, str]:
         done = python("-m", "pyright", "--outputjson", "--pythonpath", sys.executable, HERE / folder)
@@ -94,3 +98,18 @@ def test_what_is_wrong_is_refused(checker, request):
 def test_there_is_something_to_check(folder):
     assert len(list((HERE / folder).glob("*.py"))) >= 4
     assert bool(marked(folder)) == (folder == "refused")
+
+
+@pytest.mark.usefixtures("pyright_starts")
+def test_pyright_finds_nothing_in_the_package():
+    done = python("-m", "pyright", "--pythonpath", sys.executable, ROOT / "asyncflask")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("pyright_starts")
+def test_nearly_all_public_names_have_a_known_type():
+    options = ["--ignoreexternal", "--outputjson", "--pythonpath", sys.executable]
+    done = python("-m", "pyright", "--verifytypes", "asyncflask", *options, PYTHONPATH=str(ROOT))
+    completeness = json.loads(done.stdout)["typeCompleteness"]
+    assert completeness["exportedSymbolCounts"]["withKnownType"] > 1000
+    assert completeness["completenessScore"] >= 0.95, completeness["exportedSymbolCounts"]
