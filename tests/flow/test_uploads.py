@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import tracemalloc
 from tempfile import SpooledTemporaryFile
 
 import pytest
@@ -11,7 +12,9 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.utils import secure_filename
 
 from asyncflask import Request, request
+from asyncflask.testing.transport import Exchange, scope_from_environ
 
+from .asking import environ_of
 from .colours import COLOURS, both
 
 
@@ -121,3 +124,36 @@ def test_a_request_class_may_say_where_files_go(app, asked, colour):
 def test_the_language_that_a_client_likes_best(app, asked, colour, accepted, best):
     both(app, lambda: str(request.accept_languages.best_match(["en", "de"])))
     assert asked(f"/{colour}", headers={"Accept-Language": accepted}).text == best
+
+
+@pytest.mark.parametrize("path", COLOURS)
+async def test_a_large_upload_takes_little_memory(app, path):
+    """It comes in pieces, as servers give them; none of them is kept."""
+    size, piece = 24 * 2**20, b"x" * 2**16
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="large"\r\n\r\n'
+    tail = b"\r\n--x--\r\n"
+
+    def body():
+        yield head
+        for _ in range(size // len(piece)):
+            yield bytes(piece)
+        yield tail
+
+    both(app, lambda: str(request.files["file"].seek(0, io.SEEK_END)), methods=["POST"])
+    scope = scope_from_environ(environ_of(f"/{path}", "POST"))
+    length = len(head) + size + len(tail)
+    scope["headers"] = [
+        (b"host", b"localhost"),
+        (b"content-type", b"multipart/form-data; boundary=x"),
+        (b"content-length", str(length).encode()),
+    ]
+    exchange = Exchange(scope, body())
+    tracemalloc.start()
+    try:
+        await exchange.run(app)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        await app.shutdown()
+    assert exchange.pieces == [str(size).encode()]
+    assert peak < size / 4
