@@ -88,6 +88,7 @@ async def exchange(ctx: AppContext) -> tuple[Response, Answer]:
     app, request = ctx.app, ctx.request
     error: BaseException | None = None
     response: Response | None = None
+    made: Response
     try:
         try:
             if ctx.match_error is not None:
@@ -96,8 +97,8 @@ async def exchange(ctx: AppContext) -> tuple[Response, Answer]:
                 await open_session(ctx)
             if appcontext_pushed.receivers:
                 await emit(ctx, appcontext_pushed)
-            response = await app.stages.full_dispatch(ctx)
-            return response, response.asgi_answer(request.method, request)
+            response = made = await app.stages.full_dispatch(ctx)
+            return made, made.asgi_answer(request.method, request)
         except Exception as caught:
             error, unfit, response = caught, response, None
             response, answer = await _answer_error(ctx, caught, unfit)
