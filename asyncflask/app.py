@@ -190,10 +190,9 @@ class App(Resources, SansioApp):
         request = self.request_class.from_scope(scope, path=path, root_path=root_path)
         request.json_module = self.json
         ctx = AppContext(self, request=request)
+        if len(headers) == len(scope["headers"]):
+            request.header_bytes = headers
         ctx.has_cookies = b"cookie" in headers
-        link = scope.get("asyncflask.client")
-        if link is not None:
-            ctx.preserve = link.preserve
         run.begin(ctx, request.method, path, upgrade=b"upgrade" in headers)
         return ctx
 
@@ -431,7 +430,13 @@ class App(Resources, SansioApp):
 
     # -- parts of stages, replaceable ------------------------------------------------------------------------------
 
-    make_response = respond.make_response
+    def make_response(self, rv: ft.ResponseReturnValue) -> Response:
+        """Turn the return value of a view into a `response_class` object. (Flask docs: About Responses.)
+
+        Raises:
+            TypeError: for None, and for types that cannot be a response.
+        """
+        return respond.make_response(self, rv)
 
     def make_default_options_response(self) -> Response:
         """Return the automatic answer to OPTIONS: the methods that the URL allows."""

@@ -38,7 +38,7 @@ if t.TYPE_CHECKING:
 
 _sentinel: t.Any = object()
 
-_BOUND: list[Token[AppContext] | None] = [None]
+_BOUND: tuple[Token[AppContext] | None, ...] = (None,)
 """The tokens of a context that was bound, and not pushed since."""
 
 
@@ -110,10 +110,10 @@ class AppContext:
     _outer: AppContext | None = None
     _joined: AppContext | None = None
     _held = 0
+    _tokens: tuple[Token[AppContext] | None, ...] = ()
 
     def __init__(self, app: App, *, request: Request | None = None, session: SessionMixin | None = None) -> None:
         self.app = app
-        self._tokens: list[Token[AppContext] | None] = []
         if request is not None:
             self.request = request
         if session is not None:
@@ -204,7 +204,7 @@ class AppContext:
         """Make this the current context. A request context also finds its rule, unless it has one."""
         if not self._tokens and (current := _cv_app.get(None)) is not self:
             self._enter(current)
-        self._tokens.append(_cv_app.set(self))
+        self._tokens = (*self._tokens, _cv_app.set(self))
         if self._joined is None:
             appcontext_pushed.send(self.app, _async_wrapper=waited_for)
         if "request" in vars(self):
@@ -224,7 +224,7 @@ class AppContext:
         if outer is not None:
             self._enter(outer)
         _cv_app.set(self)
-        self._tokens.append(None)
+        self._tokens = _BOUND
 
     def _enter(self, outer: AppContext | None) -> None:
         self._outer = outer
@@ -280,7 +280,7 @@ class AppContext:
             return False
         self.ending = (error,)
         self._reset()
-        self._tokens.append(None)  # as `bind` had left it
+        self._tokens = _BOUND  # as `bind` had left it
         return True
 
     def _tear_down(self, exc: BaseException | None) -> None:
@@ -299,15 +299,15 @@ class AppContext:
 
     def close_request(self) -> None:
         """Close what the request holds open, files above all; not before its response is sent, while one is awaited."""
-        if self._tokens != _BOUND:
+        if self._tokens is not _BOUND:
             self.request.close()
 
     def unbind(self) -> bool:
         """Take back one push, without teardown; return whether that ended an application context."""
-        current, joined, tokens = _cv_app.get(None), self._joined, self._tokens
-        if tokens == _BOUND:
-            tokens.clear()
-        elif self._reset() is not None and not tokens:
+        current, joined = _cv_app.get(None), self._joined
+        if self._tokens is _BOUND:
+            self._tokens = ()
+        elif self._reset() is not None and not self._tokens:
             self._outer = self._joined = None
         if current is not self:
             kind = "request" if "request" in vars(self) else "app"
@@ -324,7 +324,8 @@ class AppContext:
                     _cv_app.reset(token)
                 except ValueError:
                     continue
-            return self._tokens.pop(at)
+            self._tokens = (*self._tokens[:at], *self._tokens[at + 1 :])
+            return token
         raise AssertionError(f"Popped a context that was not pushed here. ({self!r})")
 
     def __enter__(self) -> t.Self:

@@ -52,29 +52,28 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     if fault is not None and ctx.refused:
         context.run(ctx.unbind)
         return await refuse(send, fault)
-    link = scope.get("asyncflask.client")
-    if link is not None:  # the sync test client: it takes over, at the end, which ContextVars have been set
-        link.context = context
+    if (link := scope.get("asyncflask.client")) is not None:
+        # The sync test client: it may keep the context, and takes over which ContextVars have been set.
+        link.context, ctx.preserve = context, link.preserve
     try:
-        if (
-            fault is None
-            and (announces or not scope.get("http_version", "1.1").startswith("1"))
-            and may_have_body(scope, headers)
-        ):
-            await _take_body(app, ctx, headers, receive)
-        if ctx.plan.on_disconnect == "cancel" and ctx.lane is not WORKER:
-            async with cancelled_when_left(listener_of(scope, receive)):
-                await _respond(app, ctx, context, receive, send)
+        if fault is None and (announces or not scope.get("http_version", "1.1").startswith("1")):
+            await _take_body(app, ctx, scope, headers, receive)
+        if ctx.lane is WORKER:
+            await _in_worker(app, ctx, context, receive, send)
+        elif ctx.plan.on_disconnect == "cancel":
+            await _while_connected(app, ctx, context, receive, send)
         else:
-            await _respond(app, ctx, context, receive, send)
+            await _on_loop(app, ctx, context, receive, send)
     finally:
-        if ctx.sends_body:
-            ctx.sends_body = False
-        if "asyncflask.listener" in scope:
-            await stop_listening(scope)
-        # Preserved, it is closed with the context, by whoever keeps that.
-        if ctx.preserve is None and request.has_close_work:
-            ctx.end_request()
+        if request.has_close_work or "asyncflask.listener" in scope or ctx.sends_body:
+            await _clean_up(ctx, scope)
+
+
+async def _clean_up(ctx: AppContext, scope: Scope) -> None:
+    ctx.sends_body = False
+    await stop_listening(scope)
+    if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
+        ctx.end_request()
 
 
 async def refuse(send: Send, error: HTTPException) -> None:
@@ -89,7 +88,9 @@ async def refuse(send: Send, error: HTTPException) -> None:
 # -- the request's body ------------------------------------------------------------------------------------------------
 
 
-async def _take_body(app: App, ctx: AppContext, headers: dict[bytes, bytes], receive: Receive) -> None:
+async def _take_body(app: App, ctx: AppContext, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
+    if not may_have_body(scope, headers):
+        return
     length = headers.get(b"content-length")
     declared = None if length is None else int(length)
     limit = app.config["MAX_CONTENT_LENGTH"]
@@ -99,7 +100,11 @@ async def _take_body(app: App, ctx: AppContext, headers: dict[bytes, bytes], rec
         request.asgi_body = BodyStream(_puller(receive), lambda awaitable: bridge.run(awaitable, None), limit, declared)
         return
     body = request.asgi_body = Body(limit, declared)
-    await read_body(app, ctx, body, receive)
+    if body.wants_more:
+        # Most bodies come in one piece.
+        message = await receive()
+        if not take_piece(body, message):
+            await read_body(app, ctx, body, receive)
     if body.over_limit:  # a hook may raise the limit
         ctx.read_on = lambda: read_body(app, ctx, body, receive)
         if ctx.lane is WORKER:
@@ -110,18 +115,24 @@ async def _take_body(app: App, ctx: AppContext, headers: dict[bytes, bytes], rec
 
 
 async def read_body(app: App, ctx: AppContext, body: Body, receive: Receive) -> None:
-    """Read until the body is complete, cut off, or over its limit. A large one goes to disk, off the loop."""
+    """Read on until the body is complete, cut off, or over its limit. A large one goes to disk, off the loop."""
     while body.wants_more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            body.cut()
-            return
-        body.feed(message.get("body", b""))
         if body.needs_spool:
             await bridge_of(app, ctx).submit(body.spool, side=True)
-        if not message.get("more_body", False):
-            body.finish()
+        if take_piece(body, await receive()):
             return
+
+
+def take_piece(body: Body, message: Message) -> bool:
+    """Feed a body with what was received; return whether it was the last piece, or the client has left."""
+    if message["type"] == "http.disconnect":
+        body.cut()
+        return True
+    body.feed(message.get("body", b""))
+    if message.get("more_body", False):
+        return False
+    body.finish()
+    return True
 
 
 def _puller(receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
@@ -145,21 +156,15 @@ def _puller(receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
 # -- the answer --------------------------------------------------------------------------------------------------------
 
 
-async def _respond(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
-    """Run the exchange where its lane says, and send what comes of it."""
-    answer: Answer | None
-    if ctx.lane is WORKER:
-        answer = await _in_worker(app, ctx, context, receive, send)
+async def _on_loop(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
+    """Run an async request, or any without threads, and send what comes of it."""
+    work = app.exchange(ctx)
+    try:
+        wish = context.run(work.send, None)
+    except StopIteration as end:  # the usual case: nothing was waited for
+        answer: Answer = end.value[1]
     else:
-        work = app.exchange(ctx)
-        try:
-            wish = context.run(work.send, None)
-        except StopIteration as end:  # the usual case: nothing was waited for
-            answer = end.value[1]
-        else:
-            _, answer = await InContext(work, context, bridge_of(app, ctx), wish)
-    if answer is None:
-        return
+        _, answer = await InContext(work, context, bridge_of(app, ctx), wish)
     status, pairs, body, response = answer
     if response is not None:
         return await _send(answer, app, ctx, context, receive, send)
@@ -170,12 +175,16 @@ async def _respond(app: App, ctx: AppContext, context: Context, receive: Receive
         return
 
 
+async def _while_connected(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
+    async with cancelled_when_left(listener_of(t.cast(Scope, ctx.request.scope), receive)):
+        await _on_loop(app, ctx, context, receive, send)
+
+
 async def _send(answer: Answer, app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
-    """Send a response that is to be iterated, or closed after it was sent."""
     status, pairs, body, response = answer
-    assert response is not None
     start = {"type": "http.response.start", "status": status, "headers": _with_close(ctx, pairs)}
     if body is None:
+        assert response is not None, "a body that is not there has to be iterated"
         return await _stream(app, ctx, context, response, start, receive, send)
     try:
         await send(start)
@@ -183,8 +192,9 @@ async def _send(answer: Answer, app: App, ctx: AppContext, context: Context, rec
     except OSError:  # the client has left
         return
     finally:
-        bridge = bridge_of(app, ctx)
-        await close_on_loop(response, bridge, context, _ending(app, ctx, context, bridge))
+        if response is not None:
+            bridge = bridge_of(app, ctx)
+            await close_on_loop(response, bridge, context, _ending(app, ctx, context, bridge))
 
 
 def bridge_of(app: App, ctx: AppContext) -> Bridge:
@@ -232,22 +242,24 @@ def _with_close(ctx: AppContext, pairs: list[tuple[bytes, bytes]]) -> list[tuple
     return pairs if ctx.read_on is None else [*pairs, (b"connection", b"close")]
 
 
-async def _in_worker(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> Answer | None:
-    """Run a sync request in one hop to one thread, its streamed body included; None if the answer is sent already."""
+async def _in_worker(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
+    """Run a sync request in one hop to one thread, its streamed body included, and send what comes of it."""
     bridge = bridge_of(app, ctx)
     try:
         job = bridge.submit(_work, app, ctx, bridge, (context, copy_context()), receive, send)
     except QueueFull:
         error = ServiceUnavailable("All worker threads are busy and their queue is full.", retry_after=1)
         await refuse(send, error)
-        return None
+        return
     try:
-        return t.cast("Answer | None", await job)
+        answer: Answer | None = await job
     except asyncio.CancelledError:
         # The thread has come to its end all the same, and what it answers is to be closed, though not to be sent.
         if job.exception() is None and (answer := job.result()) is not None and answer[3] is not None:
             await close_on_loop(answer[3], bridge, context, _ending(app, ctx, context, bridge))
         raise
+    if answer is not None:
+        await _send(answer, app, ctx, context, receive, send)
 
 
 def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send) -> Answer | None:

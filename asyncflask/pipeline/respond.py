@@ -116,7 +116,8 @@ def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) ->
     """
     if value.__class__ not in _PLAIN and ctx.lane.hops and _runs_wsgi(value):
         return _finalize_wsgi(ctx, value, from_error_handler)
-    response = ctx.app.make_response(value)
+    app = ctx.app
+    response = make_response(app, value) if app.stages.makes_responses else app.make_response(value)
     if has_processing(ctx) or request_finished.receivers:
         return _finish(ctx, response, from_error_handler)
     return response
@@ -151,7 +152,7 @@ def has_processing(ctx: AppContext) -> bool:
     plan, app = ctx.plan, ctx.app
     if plan.number != app.tables.number:  # a hook was added while the request ran
         plan = ctx.plan = plan_for(app, ctx.request.url_rule)
-    own = vars(ctx)
+    own = ctx.__dict__  # quicker than vars()
     if plan.processes or "_session" in own or "_after_request_functions" in own:
         return True
     return (ctx.has_cookies or not app.session_interface.lazy_open) and session_may_need_saving(ctx)

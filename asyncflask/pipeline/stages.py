@@ -31,7 +31,7 @@ SEAMS: dict[str, tuple[str, Stage]] = {
     "do_teardown_appcontext": ("teardown_app", run.teardown_app),
 }
 
-METHODS = ("ensure_sync", "create_url_adapter", "wsgi_app", "asgi_app")
+METHODS = ("ensure_sync", "create_url_adapter", "wsgi_app", "asgi_app", "make_response")
 
 #: no stages, but what may be decided ahead depends on them
 OTHERS = (*METHODS, "subdomain_matching", "url_map", "mounts")
@@ -75,6 +75,7 @@ class Stages:
         self.wsgi_app_is_ours = "wsgi_app" not in self.replaced
         #: whether `asgi_app` would do nothing for an HTTP request but serve it
         self.serves_http_directly = self.wsgi_app_is_ours and "asgi_app" not in self.replaced and not app.mounts.apps
+        self.makes_responses = "make_response" not in self.replaced
         self.processes = "process_response" in self.replaced
         #: the quick part of routing: rule and view arguments where they are plain to see, else None
         plainly = not app.subdomain_matching and "create_url_adapter" not in self.replaced

@@ -42,10 +42,11 @@ class RequestHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]
     ``X_Foo`` and ``X-Foo`` are two headers.
 
     :param raw: the scope's ``headers``.
+    :param by_name: the same as a dict, where no name is repeated.
     """
 
-    def __init__(self, raw: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        self.by_name: dict[bytes, bytes] = merged_headers(raw)
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]] = (), by_name: dict[bytes, bytes] | None = None) -> None:
+        self.by_name: dict[bytes, bytes] = merged_headers(raw) if by_name is None else by_name
 
     @lazy
     def _list(self) -> list[tuple[str, str]]:  # pyright: ignore[reportIncompatibleVariableOverride]

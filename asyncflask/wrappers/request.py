@@ -141,6 +141,9 @@ class Request(BaseRequest):
     #: The ASGI callable that its messages come from, if it came through ASGI.
     asgi_receive: Callable[[], Awaitable[dict[str, Any]]] | None = None
 
+    #: The header of the scope by lower-case name, if no name is repeated in it; set by the ASGI side.
+    header_bytes: dict[bytes, bytes] | None = None
+
     shallow = False
     _body: Body | BodyStream | None = None
     _files: list[Any] | None = None
@@ -256,7 +259,7 @@ class Request(BaseRequest):
         @lazy
         def headers(self) -> RequestHeaders:
             """The headers, read-only."""
-            return RequestHeaders(self.scope["headers"])
+            return RequestHeaders(self.scope["headers"], self.header_bytes)
 
         @lazy
         def environ(self) -> WSGIEnvironment:
@@ -290,7 +293,10 @@ class Request(BaseRequest):
     def _parse_content_type(self) -> None:
         # Werkzeug keeps what it parsed on the request; the same few short types come again and again.
         if "_parsed_content_type" not in self.__dict__:
-            header = self.headers.get("Content-Type", "")
+            raw = self.header_bytes
+            header = (
+                self.headers.get("Content-Type", "") if raw is None else raw.get(b"content-type", b"").decode("latin-1")
+            )
             parse = parsed_options if len(header) < 64 and not PLAIN else parse_options_header
             mimetype, options = parse(header)
             self._parsed_content_type = mimetype, options.copy()
@@ -370,6 +376,20 @@ class Request(BaseRequest):
         reader = open_body(self._body, limit) if source is None else source.opened(limit)
         self.__dict__["_reader"] = reader
         return cast("IO[bytes]", reader)
+
+    if not TYPE_CHECKING:
+
+        def get_data(self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False) -> bytes | str:
+            """The body as bytes, or as text. (Werkzeug docs: Request.get_data.)"""
+            own, body = self.__dict__, self._body
+            touched = "_cached_data" in own or "stream" in own or "environ" in own
+            if type(body) is not Body or touched or not cache or parse_form_data or self.shallow or PLAIN:
+                return super().get_data(cache, as_text, parse_form_data)
+            # It lies in memory as a whole: no need to read it as a file first.
+            body.check(self.max_content_length)
+            data = own["_cached_data"] = body.data()
+            own["stream"] = own["_reader"] = io.BytesIO()  # as after reading it to its end
+            return data.decode(errors="replace") if as_text else data
 
     @property
     def want_form_data_parsed(self) -> bool:
