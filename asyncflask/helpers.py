@@ -18,7 +18,7 @@ import werkzeug.utils
 from .config import env_setting
 from .globals import _cv_app, _cv_request, current_app, request, request_ctx, session
 from .signals import message_flashed
-from .threads import waited_for
+from .threads import run_anywhere, waited_for
 
 if t.TYPE_CHECKING:
     from datetime import datetime
@@ -272,8 +272,16 @@ def get_template_attribute(template_name: str, attribute: str) -> t.Any:
         TemplateNotFound: there is no such template.
         AttributeError: it exports no such name.
     """
-    template = current_app.jinja_env.get_template(template_name)
-    return getattr(template.module, attribute)
+    environment = current_app.jinja_env
+    template = environment.get_template(template_name)
+    if not environment.is_async:
+        return getattr(template.module, attribute)
+    from jinja2.runtime import Macro  # loaded with the environment
+
+    found = getattr(run_anywhere(template.make_module_async()), attribute)
+    if not isinstance(found, Macro):
+        return found
+    return waited_for(t.cast("Callable[..., t.Awaitable[str]]", found))  # a call is its text, as in any environment
 
 
 def flash(message: str, category: str = "message") -> None:

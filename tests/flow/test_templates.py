@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
+from contextvars import ContextVar
 
 import pytest
 
 from asyncflask import (
     App,
     Blueprint,
+    g,
     get_template_attribute,
     render_template,
     render_template_string,
+    request,
     stream_template,
     stream_template_string,
 )
 
-from .asking import BY_WAY, Client, environ_of
+from .asking import BY_WAY, Client, all_of, ask, environ_of
 from .colours import COLOURS, both
 
 
@@ -307,19 +311,77 @@ def test_coroutines_in_templates_are_awaited(async_app, way, colour, render):
 
 
 @pytest.mark.parametrize("way", BY_WAY)
-def test_a_macro_of_an_async_environment_is_awaited(async_app, way, tmp_path):
-    """As Jinja documents: its module is a coroutine's there, so the macro's text is awaited."""
+def test_a_macro_of_an_async_environment_is_awaited(async_app, way, colour, tmp_path):
     app = async_app
     app.root_path = str(tmp_path)
-    write(tmp_path / "templates", macros="{% macro hello(name) %}Hello {{ name }}{% endmacro %}")
+    write(tmp_path / "templates", macros="{% macro hello(f) %}Hello {{ f() }}{% endmacro %}{% set x = 42 %}")
 
-    @app.get("/")
-    async def view():
-        template = app.jinja_env.get_template("macros.html")
-        module = await template.make_module_async()
-        return str(await module.hello("you"))
+    def view():
+        return [get_template_attribute("macros.html", "hello")(value), get_template_attribute("macros.html", "x")]
 
-    assert BY_WAY[way](app, "/").text == "Hello you"
+    both(app, view)
+    assert BY_WAY[way](app, f"/{colour}").json == ["Hello value", 42]
+
+
+@pytest.mark.parametrize("way", BY_WAY)
+def test_async_code_of_templates_is_part_of_the_request(async_app, way, colour):
+    """It sees the request, and what it sets is there afterwards; its errors are the view's."""
+    app = async_app
+    variable = ContextVar("variable", default="unset")
+
+    @app.context_processor
+    async def processor():
+        await asyncio.sleep(0)
+        g.a = "g"
+        variable.set("set")
+        return {"processed": request.path}
+
+    async def fail():
+        await asyncio.sleep(0)
+        raise LookupError("in the template")
+
+    app.register_error_handler(LookupError, str)
+    both(app, lambda: [render_template_string("{{ processed }} {{ g.a }}"), g.a, variable.get()])
+    both(app, lambda: render_template_string("{{ fail() }}", fail=fail), "/fail")
+    assert BY_WAY[way](app, f"/{colour}").json == [f"/{colour} g", "g", "set"]
+    assert BY_WAY[way](app, f"/{colour}/fail").text == "in the template"
+
+
+async def test_a_stream_of_an_async_environment_is_closed_when_its_client_leaves(async_app, colour):
+    app, closed = async_app, threading.Event()
+
+    async def endless():
+        try:
+            while True:
+                await asyncio.sleep(0)
+                yield 1
+        finally:
+            await asyncio.sleep(0)
+            closed.set()
+
+    both(app, lambda: stream_template_string("{% for n in endless %}{{ n }}{% endfor %}", endless=endless()))
+    client = Client(environ_of(f"/{colour}"), leaves_after=2)
+    await app.asgi(client.scope, client.receive, client.send)
+    await app.shutdown()
+    assert await asyncio.to_thread(closed.wait, 60)  # on the loop on which the template's code runs
+    assert not client.complete
+
+
+async def test_many_requests_of_an_async_environment_at_once(async_app, colour):
+    async def own():
+        await asyncio.sleep(0)
+        return request.args["q"]
+
+    both(async_app, lambda: render_template_string("{{ own() }}", own=own))
+    answers = await all_of(*(ask(async_app, f"/{colour}?q={n}") for n in range(50)))
+    assert [got.text for got in answers] == [str(n) for n in range(50)]
+    await async_app.shutdown()
+
+
+@pytest.mark.parametrize("session_is_read", [True, False])
+def test_a_template_that_reads_the_session_makes_the_answer_vary(app, asked, colour, session_is_read):
+    both(app, lambda: render_template_string("{{ session.a }}" if session_is_read else "{{ a }}"))
+    assert ("Vary" in asked(f"/{colour}").headers) is session_is_read
 
 
 def test_a_new_app_renders_outside_of_requests_in_either_environment(app, async_app):
