@@ -85,8 +85,9 @@ def test_an_emptied_session_is_taken_away(app, asked, colour):
     assert (pair, attributes["max-age"]) == ("session=", "0")
 
 
+@pytest.mark.parametrize("read", [True, False])
 @pytest.mark.parametrize(("refresh", "sent"), [(True, True), (False, False)])
-def test_a_permanent_session_is_sent_again_if_it_is_to_be_refreshed(app, asked, colour, refresh, sent):
+def test_a_permanent_session_is_sent_again_if_it_is_to_be_refreshed(app, asked, colour, refresh, sent, read):
     app.config.update(SESSION_REFRESH_EACH_REQUEST=refresh, PERMANENT_SESSION_LIFETIME=timedelta(days=2))
 
     def last():
@@ -94,13 +95,14 @@ def test_a_permanent_session_is_sent_again_if_it_is_to_be_refreshed(app, asked, 
         return change()
 
     both(app, last, "/last")
-    both(app, lambda: "", "/other")
+    both(app, lambda: str(session["a"]) if read else "", "/other")
     before = datetime.now(UTC).replace(microsecond=0)
     pair, attributes = cookie_of(asked(f"/{colour}/last"))
     ends = parse_date(attributes["expires"])
     assert before <= ends - timedelta(days=2) <= datetime.now(UTC)
     got = asked(f"/{colour}/other", headers={"Cookie": pair})
     assert ("Set-Cookie" in got.headers) is sent
+    assert ("Vary" in got.headers) is (sent or read)
     if sent:
         assert cookie_of(got)[1]["expires"] and got.headers["Vary"] == "Cookie"
 
