@@ -31,6 +31,7 @@ else:
     asyncio = late_module("asyncio")
 
 Scope = dict[str, t.Any]
+_HTTP_1 = frozenset({"1.1", "1.0", None})
 BIG_FORM = 64 * 1024
 """Bytes from which on a form is parsed in a thread, before the hooks of an ``async def`` view."""
 
@@ -55,8 +56,10 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     if (link := scope.get("asyncflask.client")) is not None:
         # The sync test client: it may keep the context, and takes over which ContextVars have been set.
         link.context, ctx.preserve = context, link.preserve
+    # Only HTTP/1 announces a body.
+    asked = fault is None and (announces or scope.get("http_version") not in _HTTP_1)
     try:
-        if fault is None and (announces or not scope.get("http_version", "1.1").startswith("1")):
+        if asked:
             await _take_body(app, ctx, scope, headers, receive)
         if ctx.lane is WORKER:
             await _in_worker(app, ctx, context, receive, send)
@@ -65,7 +68,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
         else:
             await _on_loop(app, ctx, context, receive, send)
     finally:
-        if request.has_close_work or "asyncflask.listener" in scope or ctx.sends_body:
+        if asked or "environ" in vars(request) or "asyncflask.listener" in scope or ctx.sends_body:
             await _clean_up(ctx, scope)
 
 
@@ -166,10 +169,10 @@ async def _on_loop(app: App, ctx: AppContext, context: Context, receive: Receive
     else:
         _, answer = await InContext(work, context, bridge_of(app, ctx), wish)
     status, pairs, body, response = answer
-    if response is not None:
+    if response is not None or ctx.read_on is not None:
         return await _send(answer, app, ctx, context, receive, send)
     try:
-        await send({"type": "http.response.start", "status": status, "headers": _with_close(ctx, pairs)})
+        await send({"type": "http.response.start", "status": status, "headers": pairs})
         await send({"type": "http.response.body", "body": body})
     except OSError:  # the client has left
         return

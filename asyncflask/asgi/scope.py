@@ -12,7 +12,6 @@ Headers = dict[bytes, bytes]
 
 # RFC 9110 section 7.2 and RFC 3986 section 3.2.2, as narrow as what servers are really called
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?")
-_DIGITS = re.compile(rb"[0-9]+")
 
 #: Host headers that were found valid before
 known_hosts: set[bytes | None] = set()
@@ -55,7 +54,7 @@ def client_fault(scope: t.Mapping[str, t.Any], headers: Headers) -> HTTPExceptio
     if length is not None:
         if b"transfer-encoding" in headers:
             return BadRequest("A request must not have both Content-Length and Transfer-Encoding.")
-        if _DIGITS.fullmatch(length) is None or len(length) > 18:
+        if not length.isdigit() or len(length) > 18:
             return BadRequest("Content-Length is not a number of bytes.")
     if len(headers) != len(scope["headers"]):
         return _repeated(scope["headers"])

@@ -167,7 +167,7 @@ class DefaultJSONProvider(JSONProvider):
         Raises:
             TypeError: both kinds were given.
         """
-        content = self._prepare_response_obj(args, kwargs)
+        content = args[0] if len(args) == 1 and not kwargs else self._prepare_response_obj(args, kwargs)
         compact = not self._app.debug if self.compact is None else self.compact
         text = self.dumps(content, separators=(",", ":")) if compact else self.dumps(content, indent=2)
         return self._app.response_class(text + "\n", mimetype=self.mimetype)

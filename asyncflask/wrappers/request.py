@@ -181,6 +181,7 @@ class Request(BaseRequest):
             request = cls.__new__(cls)
         request.scope = scope
         request.method = scope["method"].upper()
+        request.query_string = scope.get("query_string", b"")
         request._paths = path, root_path
         if body is not None:
             request._body = body
@@ -246,11 +247,6 @@ class Request(BaseRequest):
             return "/" + self._paths[0].lstrip("/")
 
         @lazy
-        def query_string(self) -> bytes:
-            """What comes after the ``?``, undecoded."""
-            return self.scope.get("query_string", b"")
-
-        @lazy
         def remote_addr(self) -> str | None:
             """The client's address."""
             client = self.scope.get("client")
@@ -278,10 +274,11 @@ class Request(BaseRequest):
 
         :raises BadRequest: bytes that are not UTF-8 stand in the URL unquoted.
         """
-        if not self.query_string:
+        raw = self.query_string
+        if not raw:
             return self.parameter_storage_class()
         try:
-            text = self.query_string.decode()
+            text = raw.decode()
         except ValueError as error:
             raise BadRequest("The query string is not valid UTF-8.") from error
         if "%" in text or "+" in text or PLAIN:
@@ -377,6 +374,13 @@ class Request(BaseRequest):
         self.__dict__["_reader"] = reader
         return cast("IO[bytes]", reader)
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the Content-Type is JSON: ``application/json`` or a type that ends in ``+json``."""
+        raw = self.header_bytes
+        plainly = raw is not None and raw.get(b"content-type") == b"application/json" and not PLAIN
+        return plainly or super().is_json
+
     if not TYPE_CHECKING:
 
         def get_data(self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False) -> bytes | str:
@@ -386,7 +390,9 @@ class Request(BaseRequest):
             if type(body) is not Body or touched or not cache or parse_form_data or self.shallow or PLAIN:
                 return super().get_data(cache, as_text, parse_form_data)
             # It lies in memory as a whole: no need to read it as a file first.
-            body.check(self.max_content_length)
+            # The configured limit was the body's while it arrived; only one that was assigned since can differ.
+            assigned = own.get("max_content_length")
+            body.check(body.limit if assigned is None else assigned)
             data = own["_cached_data"] = body.data()
             own["stream"] = own["_reader"] = io.BytesIO()  # as after reading it to its end
             return data.decode(errors="replace") if as_text else data
