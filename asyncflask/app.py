@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import typing as t
 import weakref
 from contextlib import closing
@@ -336,10 +337,11 @@ class App(Resources, SansioApp):
 
     def close_threads(self, timeout: float | None = 30.0) -> None:
         """Let the worker threads end what they do, `timeout` seconds at most; a later request starts new ones."""
+        until = None if timeout is None else time.monotonic() + timeout
         for name in ("threads", "side_threads", "late_threads", "stream_threads"):
             pool: WorkerPool | None = vars(self).get(name)
             if pool is not None:
-                pool.close(timeout)
+                pool.close(None if until is None else max(until - time.monotonic(), 0))
 
     # -- between sync and async ------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import typing as t
 from contextvars import Context
 
 from ..lazy import late_module
-from ..threads import Bridge, InContext
+from ..threads import Bridge, InContext, is_interrupted
 from .disconnect import Listener, cancelled_when_left
 
 if t.TYPE_CHECKING:
@@ -71,7 +71,7 @@ def stream_from_thread(
         try:
             pieces = inside.run(response.asgi_pieces) if body is None else iter((body,))
             while (piece := inside.run(next, pieces, _END)) is not _END:
-                if listener.gone:
+                if listener.gone or is_interrupted():
                     return
                 if piece:
                     bridge.run(deliver(send, part(piece)), outside)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .bridge import Bridge, LoopThread, PoolBridge, Side, background, run_anywhere, run_async, waited_for
 from .caller import CallerBridge
 from .drive import InContext, InThread, OnLoop, drive
-from .local import current_bridge
+from .local import current_bridge, is_interrupted
 from .pool import QueueFull, Stats, WorkerPool
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "background",
     "current_bridge",
     "drive",
+    "is_interrupted",
     "run_anywhere",
     "run_async",
     "waited_for",

@@ -12,7 +12,7 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from ..lazy import late_module
-from .local import current_bridge
+from .local import current_bridge, is_interrupted, this_thread
 from .pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Outcome(Generic[T]):
             del error, self  # an error in a frame of its own traceback is a reference cycle
 
 
-class _Call(Outcome[T]):
+class LoopCall(Outcome[T]):
     """An awaitable on its way from a waiting thread to a loop and back."""
 
     def __init__(self, awaitable: Awaitable[T]) -> None:
@@ -126,6 +126,7 @@ class _Call(Outcome[T]):
         self._over = threading.Lock()
         self._over.acquire()
         self._abandoned = False
+        self._unwanted = False
         self._task: asyncio.Task[None] | None = None  # a loop refers to its tasks weakly
 
     def start(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
@@ -135,6 +136,13 @@ class _Call(Outcome[T]):
         self._task = loop.create_task(self.settle(), context=context)
         # As a callback of the task: inside of it the context would still be entered when the thread goes on.
         self._task.add_done_callback(self._finish)
+        if self._unwanted:
+            self._task.cancel()
+
+    def cancel(self) -> bool:
+        """On the loop: cancel what is awaited; return whether there is still anything to cancel."""
+        self._unwanted = True
+        return self._over.locked() and (self._task is None or self._task.cancel())
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         self._task = None
@@ -168,13 +176,25 @@ def call_on_loop(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[T], conte
             " Use `await` here instead of a call for sync code."
         )
     room = copy_context() if context is None else context
-    call = _Call(awaitable)
+    call = LoopCall(awaitable)
+    job = this_thread().job
     try:
-        loop.call_soon_threadsafe(call.start, loop, room)
-    except RuntimeError:
-        call.abandon()
-        raise RuntimeError("The event loop is closed: nothing can be awaited on it any more.") from None
-    call.wait(loop)
+        if job is not None and job.get_loop() is loop:
+            job.waits_for = call
+            # What the pipeline awaits in a context of its own may be a teardown: that is to run.
+            if context is None and is_interrupted():
+                call.abandon()
+                raise asyncio.CancelledError("The request was cancelled.")
+        try:
+            loop.call_soon_threadsafe(call.start, loop, room)
+        except RuntimeError:
+            call.abandon()
+            raise RuntimeError("The event loop is closed: nothing can be awaited on it any more.") from None
+        call.wait(loop)
+    finally:
+        if job is not None:
+            job.waits_for = None
+        del job  # it may come to hold an error whose traceback has this frame: a reference cycle
     if context is None:
         adopt(room)
     return call.take()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from .bridge import Bridge
+    from .future import ThreadFuture
 
 
 class Cell:
@@ -20,11 +21,11 @@ class Cell:
     A worker fetches its cell once: setting a slot is several times cheaper than setting a `threading.local` attribute.
     """
 
-    __slots__ = ("bridge", "loop")
+    __slots__ = ("bridge", "job")
 
     def __init__(self) -> None:
         self.bridge: Bridge | None = None
-        self.loop: asyncio.AbstractEventLoop | None = None
+        self.job: ThreadFuture | None = None
 
 
 class _Here(threading.local):
@@ -59,7 +60,8 @@ class CellToken:
     @property
     def native_token(self) -> asyncio.AbstractEventLoop | None:
         """The loop of the running job."""
-        return self._cell.loop
+        job = self._cell.job
+        return None if job is None else job.get_loop()
 
 
 @cache
@@ -77,6 +79,12 @@ def _anyio_locals() -> Any:
     except ImportError:
         return None
     return threadlocals
+
+
+def is_interrupted() -> bool:
+    """Return, once, whether the job of the calling thread was cancelled, so that it had better come to its end."""
+    job = _here.cell.job
+    return job is not None and job.interrupted and job.take_interrupt()
 
 
 def swap_anyio_token(token: object) -> object:

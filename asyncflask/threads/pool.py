@@ -187,13 +187,13 @@ def _serve(crew: _Crew, cell: Cell, job: Job | None) -> bool:
     future, outbox, bridge, fn, args, since = job
     waited = monotonic() - since if since else 0.0
     loop = future.get_loop()
-    cell.bridge, cell.loop = bridge, loop
+    cell.bridge, cell.job = bridge, future
     value = error = None
     try:  # what `attempt` does, without the price of a call
         value = Context().run(fn, *args)
     except BaseException as caught:
         error = portable(caught)
-    cell.bridge = cell.loop = None
+    cell.bridge = cell.job = None
     del job, bridge, fn, args
     # Counted as idle before the loop hears of it, or the next submit would start a thread without need.
     # Twice per job the lock is taken by method call, which takes half as long as `with` does.

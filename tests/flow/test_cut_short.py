@@ -140,3 +140,35 @@ async def test_a_request_goes_without_the_garbage_collector(app: App, kind: str,
     finally:
         gc.enable()
         app.logger.disabled = False
+
+
+async def test_a_stream_in_a_thread_ends_where_its_task_is_cancelled(app: App) -> None:
+    begun, go_on, seen = asyncio.Event(), threading.Event(), list[str]()
+    loop = asyncio.get_running_loop()
+
+    @app.get("/")
+    def view() -> Response:
+        def pieces() -> Iterator[bytes]:
+            try:
+                loop.call_soon_threadsafe(begun.set)
+                go_on.wait(10)
+                while True:
+                    yield b"piece"
+            finally:
+                seen.append(f"closed {request.path}")
+
+        return Response(stream_with_context(pieces()))
+
+    @app.teardown_request
+    async def down(error: BaseException | None) -> None:
+        seen.append("torn down")
+
+    client = Client(environ_of("/"))
+    task = asyncio.create_task(app(client.scope, client.receive, client.send))
+    await begun.wait()
+    task.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert seen == ["closed /", "torn down"]
+    assert not client.got.pieces
