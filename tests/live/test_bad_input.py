@@ -58,12 +58,12 @@ LINES = [
     b"Authorization: Basic " + b"A" * 50_000,
     b"Authorization: Basic !!!!",
     b"Authorization: Basic",
-    b"Authorization: Digest username=\"\xff, a=b, =, ,,",
+    b'Authorization: Digest username="\xff, a=b, =, ,,',
     b"Authorization: Digest a*=utf-8''%ff%fe",
     b"Authorization: Bearer \xe9",
     b"Authorization: \xff\xff\xff",
     b"Cookie: a=\xff\xfe; \xff=b; session=\xff.\xff.\xff",
-    b"Cookie: =; ;;;==; a=\"\\777\\0\"",
+    b'Cookie: =; ;;;==; a="\\777\\0"',
     b"Cookie: session=eyJ.aaa.bbb",
     b"Cookie: a=" + b"x" * 60_000,
     b"Accept: \xff/\xfe;q=x, */*;q=99999999999999999999, ;;;",
@@ -74,7 +74,7 @@ LINES = [
     b"If-Modified-Since: \xff Feb 31 99999999999",
     b"If-Modified-Since: Thu, 99 Jan 99999 99:99:99 +9999999",
     b"Date: 0",
-    b"If-None-Match: \"\xff, W/",
+    b'If-None-Match: "\xff, W/',
     b"Cache-Control: max-age=\xff, =, max-age=99999999999999999999",
     b"Content-Type: \xff/\xff; charset=\xff; boundary*=x''%",
     b"X-Forwarded-For: \xff, ,,,",
@@ -309,4 +309,3 @@ def test_json_over_and_over_on_one_connection(app, serve_each):
             assert wire.answer().status == 400
             wire.send(request("POST", "/json", JSON, body=b'{"a": 1}'))
             assert wire.answer().json == {"got": {"a": 1}}
-
