@@ -22,10 +22,11 @@ SPOOL_AT = 512 * 1024
 class Body:
     """The buffered body of one request.
 
-    :param limit: the most bytes to accept, or ``None``. Over it nothing more is kept, except the one piece that
-        crossed it, which is needed if ``raise_limit`` allows the body after all.
-    :param content_length: what the client declared, or ``None``. Bytes beyond it are counted but not kept.
-    :param spool_at: more bytes than this in memory make ``needs_spool`` true.
+    Args:
+        limit: the most bytes to accept, or ``None``. Over it nothing more is kept, except the one piece that crossed
+            it, which is needed if ``raise_limit`` allows the body after all.
+        content_length: what the client declared, or ``None``. Bytes beyond it are counted but not kept.
+        spool_at: more bytes than this in memory make ``needs_spool`` true.
     """
 
     __slots__ = (
@@ -99,7 +100,8 @@ class Body:
     def feed(self, chunk: bytes) -> None:
         """Take the next piece. Never touches the disk.
 
-        :param chunk: some bytes; an empty one is fine.
+        Args:
+            chunk: some bytes; an empty one is fine.
         """
         before = self.received
         refused = self.over_limit
@@ -138,8 +140,11 @@ class Body:
     def raise_limit(self, limit: int | None) -> bool:
         """Set another limit (a hook assigned ``request.max_content_length``).
 
-        :param limit: in bytes; ``None`` for no limit.
-        :return: whether more must be read now (``wants_more``).
+        Args:
+            limit: in bytes; ``None`` for no limit.
+
+        Returns:
+            whether more must be read now (``wants_more``).
         """
         self.limit = limit
         self._settle()
@@ -151,7 +156,8 @@ class Body:
     def spool(self) -> None:
         """Move what is in memory to the temporary file. Blocks on the disk.
 
-        :raises OSError: the disk is full or the temporary folder not writable.
+        Raises:
+            OSError: the disk is full or the temporary folder not writable.
         """
         if self._spool is None:
             self._spool = Spool()
@@ -175,9 +181,12 @@ class Body:
     def check(self, limit: int | None) -> None:
         """Refuse a body that must not be read.
 
-        :param limit: the request's limit now, in bytes, or ``None``.
-        :raises RequestEntityTooLarge: 413, more bytes than ``limit`` were declared or received.
-        :raises ClientDisconnected: 400, the body ended before it was whole.
+        Args:
+            limit: the request's limit now, in bytes, or ``None``.
+
+        Raises:
+            RequestEntityTooLarge: 413, more bytes than ``limit`` were declared or received.
+            ClientDisconnected: 400, the body ended before it was whole.
         """
         if limit is not None and self.size > limit:
             raise RequestEntityTooLarge()

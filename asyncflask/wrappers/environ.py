@@ -22,8 +22,11 @@ KEPT_FROM_CLIENT = frozenset(
 def merged_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Join the values of repeated headers, as WSGI servers do.
 
-    :param raw: (name, value) pairs in the order they came, names in any case.
-    :return: value by lower-case name, in the order of first appearance; ``Cookie`` is joined by ``"; "``, all else by
+    Args:
+        raw: (name, value) pairs in the order they came, names in any case.
+
+    Returns:
+        value by lower-case name, in the order of first appearance; ``Cookie`` is joined by ``"; "``, all else by
         ``","``.
     """
     merged: dict[bytes, bytes] = {}
@@ -41,8 +44,9 @@ class RequestHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]
     Values are decoded as latin-1, names are shown in Title-Case. Unlike in a WSGI environ, ``_`` is not ``-``:
     ``X_Foo`` and ``X-Foo`` are two headers.
 
-    :param raw: the scope's ``headers``.
-    :param by_name: the same as a dict, where no name is repeated.
+    Args:
+        raw: the scope's ``headers``.
+        by_name: the same as a dict, where no name is repeated.
     """
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]] = (), by_name: dict[bytes, bytes] | None = None) -> None:
@@ -73,12 +77,15 @@ class RequestHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]
 def environ_from_scope(scope: Mapping[str, Any], path: str, root_path: str, input: IO[bytes]) -> dict[str, Any]:
     """Make the WSGI environ of an ASGI http request.
 
-    :param scope: the ASGI scope. If ``scope["asyncflask.client"]`` has an ``environ`` (the test client), everything in
-        it that the scope doesn't say is taken over.
-    :param path: what comes after ``root_path``, percent-decoded.
-    :param root_path: the prefix the application is mounted under, percent-decoded, without a trailing slash.
-    :param input: what becomes ``wsgi.input``; it must end where the body ends.
-    :return: a new dict; all its native strings are latin-1 (PEP 3333, "Unicode Issues").
+    Args:
+        scope: the ASGI scope. If ``scope["asyncflask.client"]`` has an ``environ`` (the test client), everything in it
+            that the scope doesn't say is taken over.
+        path: what comes after ``root_path``, percent-decoded.
+        root_path: the prefix the application is mounted under, percent-decoded, without a trailing slash.
+        input: what becomes ``wsgi.input``; it must end where the body ends.
+
+    Returns:
+        a new dict; all its native strings are latin-1 (PEP 3333, "Unicode Issues").
     """
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],

@@ -42,12 +42,17 @@ class PartReader(MultiPartParser):
     ) -> tuple[MultiDict[str, str], MultiDict[str, FileStorage]]:
         """Read the whole stream.
 
-        :param stream: already limited to what may be read.
-        :param boundary: as in the Content-Type, not empty.
-        :param content_length: of the whole stream in bytes, if known; the stream factory is told.
-        :return: the fields and the files, by name.
-        :raises ValueError: not a multipart message, or one that was cut.
-        :raises RequestEntityTooLarge: 413, too many parts, or one too large.
+        Args:
+            stream: already limited to what may be read.
+            boundary: as in the Content-Type, not empty.
+            content_length: of the whole stream in bytes, if known; the stream factory is told.
+
+        Returns:
+            the fields and the files, by name.
+
+        Raises:
+            ValueError: not a multipart message, or one that was cut.
+            RequestEntityTooLarge: 413, too many parts, or one too large.
         """
         fields: list[tuple[str, str]] = []
         files: list[tuple[str, FileStorage]] = []

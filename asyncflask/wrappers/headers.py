@@ -23,7 +23,8 @@ Pair = tuple[bytes, bytes]
 def encode_name(name: str) -> bytes:
     """A header name as ASGI wants it, in lower case.
 
-    :raises ValueError: it is not a token.
+    Raises:
+        ValueError: it is not a token.
     """
     if TOKEN.fullmatch(name) is None:
         raise ValueError(
@@ -35,8 +36,11 @@ def encode_name(name: str) -> bytes:
 def encode_value(name: str, value: str) -> bytes:
     """A header value as bytes, without white space around it.
 
-    :param name: for the error message.
-    :raises ValueError: it has a character that cannot be sent.
+    Args:
+        name: for the error message.
+
+    Raises:
+        ValueError: it has a character that cannot be sent.
     """
     if value.isascii() and value.isprintable():
         return value.encode().strip(b" ")
@@ -71,7 +75,8 @@ class ContentType(NamedTuple):
 def content_type_for(content_type: str | None, mimetype: str | None) -> ContentType:
     """The Content-Type of a response that is made with these arguments.
 
-    :raises ValueError: it has a line break in it.
+    Raises:
+        ValueError: it has a line break in it.
     """
     if content_type is None and mimetype is not None:
         content_type = get_content_type(mimetype, "utf-8")
@@ -88,8 +93,11 @@ def content_type_for(content_type: str | None, mimetype: str | None) -> ContentT
 def check_cookie_part(part: str, value: str | None) -> None:
     """Refuse what would smuggle further attributes into a cookie.
 
-    :param part: ``name``, ``domain`` or ``expires``, for the error message.
-    :raises ValueError: ``value`` has a ``;`` or a control character in it.
+    Args:
+        part: ``name``, ``domain`` or ``expires``, for the error message.
+
+    Raises:
+        ValueError: ``value`` has a ``;`` or a control character in it.
     """
     if value is not None and COOKIE_BREAKS.search(value) is not None:
         raise ValueError(f"The {part} of a cookie must not contain ';' or control characters, as {value!r} does.")

@@ -45,8 +45,9 @@ class ClientProbe(Protocol):
 class Limit:
     """A limit of the request: what was assigned, else the app's configuration, else Werkzeug's default.
 
-    :param key: in the app's configuration.
-    :param default: where there is no current app.
+    Args:
+        key: in the app's configuration.
+        default: where there is no current app.
     """
 
     def __init__(self, key: str, default: int | None) -> None:
@@ -113,9 +114,10 @@ class Request(BaseRequest):
     Everything that Werkzeug's request says, and what Flask adds: the matched rule, the limits from the configuration,
     JSON as the app does it. Attributes are plain values in ``def`` and ``async def`` views alike.
 
-    :param environ: a WSGI environ. (``from_scope`` is the way from ASGI.)
-    :param populate_request: put the request into the environ as ``werkzeug.request``.
-    :param shallow: make reading the body a RuntimeError.
+    Args:
+        environ: a WSGI environ. (``from_scope`` is the way from ASGI.)
+        populate_request: put the request into the environ as ``werkzeug.request``.
+        shallow: make reading the body a RuntimeError.
 
     Source: Flask docs, API, Incoming Request Data.
     """
@@ -170,10 +172,11 @@ class Request(BaseRequest):
 
         A subclass with an ``__init__`` of its own gets the environ, as under WSGI.
 
-        :param scope: of type http.
-        :param body: its body; may be set later as ``asgi_body``, before it is read.
-        :param path: what comes after ``root_path``, percent-decoded.
-        :param root_path: the prefix the app is mounted under, percent-decoded.
+        Args:
+            scope: of type http.
+            body: its body; may be set later as ``asgi_body``, before it is read.
+            path: what comes after ``root_path``, percent-decoded.
+            root_path: the prefix the app is mounted under, percent-decoded.
         """
         if cls.__init__ is not BaseRequest.__init__:
             request = cls(environ_from_scope(scope, path, root_path.rstrip("/"), cast("IO[bytes]", BodyInput(body))))
@@ -217,7 +220,8 @@ class Request(BaseRequest):
     async def disconnected(self) -> None:
         """Wait, on the loop, until the client has left.
 
-        :raises RuntimeError: the server does not tell, as under WSGI.
+        Raises:
+            RuntimeError: the server does not tell, as under WSGI.
         """
         if self._client is None:
             raise RuntimeError("Nobody can tell here when the client leaves: the request did not come through ASGI.")
@@ -272,7 +276,8 @@ class Request(BaseRequest):
     def args(self) -> MultiDict[str, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The parameters in the query string.
 
-        :raises BadRequest: bytes that are not UTF-8 stand in the URL unquoted.
+        Raises:
+            BadRequest: bytes that are not UTF-8 stand in the URL unquoted.
         """
         raw = self.query_string
         if not raw:
@@ -320,7 +325,8 @@ class Request(BaseRequest):
     def authorization(self) -> Authorization | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The parsed Authorization header, or ``None``.
 
-        :raises BadRequest: it holds what no client may send there.
+        Raises:
+            BadRequest: it holds what no client may send there.
         """
         try:
             return super().authorization
@@ -353,9 +359,10 @@ class Request(BaseRequest):
     def stream(self) -> IO[bytes]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The body as a binary file, to be read once.
 
-        :raises RequestEntityTooLarge: 413, the body exceeds ``max_content_length``.
-        :raises ClientDisconnected: 400, the client left before its end.
-        :raises RuntimeError: the request is shallow.
+        Raises:
+            RequestEntityTooLarge: 413, the body exceeds ``max_content_length``.
+            ClientDisconnected: 400, the client left before its end.
+            RuntimeError: the request is shallow.
         """
         if self.shallow:
             raise RuntimeError(
@@ -455,11 +462,14 @@ class Request(BaseRequest):
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
         """Parse the body as JSON.
 
-        :param force: whatever the Content-Type says.
-        :param silent: return ``None`` instead of failing.
-        :param cache: keep the result, and the body, for the next call.
-        :raises UnsupportedMediaType: 415, the Content-Type is not JSON.
-        :raises BadRequest: 400, the body is not JSON, or is nested deeper than Python can follow.
+        Args:
+            force: whatever the Content-Type says.
+            silent: return ``None`` instead of failing.
+            cache: keep the result, and the body, for the next call.
+
+        Raises:
+            UnsupportedMediaType: 415, the Content-Type is not JSON.
+            BadRequest: 400, the body is not JSON, or is nested deeper than Python can follow.
         """
         try:
             return super().get_json(force=force, silent=silent, cache=cache)
@@ -471,7 +481,8 @@ class Request(BaseRequest):
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
         """Decide what ``get_json`` does about a body that isn't JSON. Outside of debug mode the reason is not told.
 
-        :param e: what parsing raised; ``None`` if the Content-Type was wrong.
+        Args:
+            e: what parsing raised; ``None`` if the Content-Type was wrong.
         """
         config = type(self).current_config()
         try:

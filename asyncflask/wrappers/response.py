@@ -117,12 +117,13 @@ class Response(Recast, BaseResponse):
 
     Takes what Werkzeug's takes, and an async iterable of str or bytes as a body to be streamed.
 
-    :param response: the body: str or bytes, a list or tuple of them, or an iterable, sync or async, to stream.
-    :param status: a code, or a str of code and reason; 200 if not given.
-    :param headers: pairs, a mapping or a ``Headers`` object.
-    :param mimetype: of the body, ``text/html`` if neither it nor a Content-Type is given; a charset is added to text.
-    :param content_type: the full Content-Type, instead of ``mimetype``.
-    :param direct_passthrough: send the iterable's items as they are.
+    Args:
+        response: the body: str or bytes, a list or tuple of them, or an iterable, sync or async, to stream.
+        status: a code, or a str of code and reason; 200 if not given.
+        headers: pairs, a mapping or a ``Headers`` object.
+        mimetype: of the body, ``text/html`` if neither it nor a Content-Type is given; a charset is added to text.
+        content_type: the full Content-Type, instead of ``mimetype``.
+        direct_passthrough: send the iterable's items as they are.
 
     Source: Flask docs, API, Response Objects.
     """
@@ -192,7 +193,8 @@ class Response(Recast, BaseResponse):
     def iter_encoded(self) -> Iterator[bytes]:
         """Iterate over the body as bytes.
 
-        :raises RuntimeError: the body is an async iterable.
+        Raises:
+            RuntimeError: the body is an async iterable.
         """
         if self.is_async_iterable:
             raise RuntimeError(
@@ -237,10 +239,15 @@ class Response(Recast, BaseResponse):
     def asgi_answer(self, request_method: str, request: Request | None = None) -> Answer:
         """What is to be sent, all of it checked: status, headers, and the body if it is there as a whole.
 
-        :param request_method: in upper case.
-        :param request: as for ``asgi_start``.
-        :return: see ``Answer``.
-        :raises ValueError: a header or a status that cannot be sent; the message names it.
+        Args:
+            request_method: in upper case.
+            request: as for ``asgi_start``.
+
+        Returns:
+            see ``Answer``.
+
+        Raises:
+            ValueError: a header or a status that cannot be sent; the message names it.
         """
         own = self.__dict__
         if len(own) == 1 and PLAIN in own:
@@ -259,11 +266,16 @@ class Response(Recast, BaseResponse):
     def asgi_start(self, request_method: str, request: Request | None = None) -> tuple[int, list[Pair]]:
         """The status and headers to send, all of them checked.
 
-        :param request_method: in upper case.
-        :param request: only needed by what reads the environ: ``autocorrect_location_header``, or a
-            ``get_wsgi_headers`` of a subclass.
-        :return: the code, and (lower-case name, value) pairs.
-        :raises ValueError: a header or a status that cannot be sent; the message names it.
+        Args:
+            request_method: in upper case.
+            request: only needed by what reads the environ: ``autocorrect_location_header``, or a ``get_wsgi_headers``
+                of a subclass.
+
+        Returns:
+            the code, and (lower-case name, value) pairs.
+
+        Raises:
+            ValueError: a header or a status that cannot be sent; the message names it.
         """
         own = self.__dict__
         if len(own) == 1 and PLAIN in own:
@@ -294,9 +306,12 @@ class Response(Recast, BaseResponse):
     def asgi_body(self, request_method: str = "GET") -> bytes | None:
         """The body to send, if it is there as a whole.
 
-        :param request_method: in upper case.
-        :return: the bytes, none of them for HEAD and for a status that has no body; ``None`` if the body must be
-            iterated (``asgi_pieces``, or ``asgi_pieces_async`` if ``is_async_iterable``).
+        Args:
+            request_method: in upper case.
+
+        Returns:
+            the bytes, none of them for HEAD and for a status that has no body; ``None`` if the body must be iterated
+            (``asgi_pieces``, or ``asgi_pieces_async`` if ``is_async_iterable``).
         """
         own = self.__dict__
         plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
@@ -337,7 +352,8 @@ class Response(Recast, BaseResponse):
         # fmt: on
         """Add a Set-Cookie header; the arguments are Werkzeug's.
 
-        :raises ValueError: the name, the domain or ``expires`` has a ``;`` or a control character in it.
+        Raises:
+            ValueError: the name, the domain or ``expires`` has a ``;`` or a control character in it.
         """
         check_cookie_part("name", key)
         check_cookie_part("domain", domain)

@@ -34,10 +34,11 @@ class BodyStream(io.BufferedIOBase):
     On the loop: ``async for chunk in request.stream`` or ``await request.stream.aread(n)``. In a thread: a binary file
     (``read``, ``readline``, iteration), which waits for the client. One consumer at a time.
 
-    :param pull: gives the next piece, ``b""`` at the end; raises ``ClientDisconnected`` if the client left.
-    :param block: how a thread waits for ``pull``.
-    :param limit: the most bytes to accept, or ``None``.
-    :param content_length: what the client declared, or ``None``.
+    Args:
+        pull: gives the next piece, ``b""`` at the end; raises ``ClientDisconnected`` if the client left.
+        block: how a thread waits for ``pull``.
+        limit: the most bytes to accept, or ``None``.
+        content_length: what the client declared, or ``None``.
     """
 
     def __init__(
@@ -118,9 +119,12 @@ class BodyStream(io.BufferedIOBase):
     async def aread(self, size: int | None = -1) -> bytes:
         """Read on the loop.
 
-        :param size: how many bytes; fewer come only at the end. Negative or ``None``: all.
-        :raises RequestEntityTooLarge: 413, over the limit.
-        :raises ClientDisconnected: 400, the client left.
+        Args:
+            size: how many bytes; fewer come only at the end. Negative or ``None``: all.
+
+        Raises:
+            RequestEntityTooLarge: 413, over the limit.
+            ClientDisconnected: 400, the client left.
         """
         while size is None or size < 0 or len(self._pending) < size:
             chunk = await self._pulled()
@@ -183,8 +187,9 @@ class BodyStream(io.BufferedIOBase):
 class BodyInput(io.BufferedIOBase):
     """``wsgi.input`` of a request whose body is kept by us, possibly attached after the environ was made.
 
-    :param body: where the bytes are; ``None`` reads as empty.
-    :param reader: one already opened on ``body``, to go on from its position.
+    Args:
+        body: where the bytes are; ``None`` reads as empty.
+        reader: one already opened on ``body``, to go on from its position.
     """
 
     def __init__(self, body: Body | BodyStream | None = None, reader: BinaryIO | BodyStream | None = None) -> None:
@@ -234,8 +239,9 @@ def open_body(body: Body | BodyStream, limit: int | None) -> BinaryIO | BodyStre
 class WholeOrRefused(LimitedStream):
     """A terminated ``wsgi.input`` under a limit: a longer body is 413, where Werkzeug would hand out its beginning.
 
-    :param stream: the input.
-    :param limit: the most bytes to hand out.
+    Args:
+        stream: the input.
+        limit: the most bytes to hand out.
     """
 
     def __init__(self, stream: IO[bytes], limit: int) -> None:
@@ -246,7 +252,8 @@ class WholeOrRefused(LimitedStream):
     def on_exhausted(self) -> None:
         """At the limit: fine if the input ends here too.
 
-        :raises RequestEntityTooLarge: there is more.
+        Raises:
+            RequestEntityTooLarge: there is more.
         """
         self.refused = self.refused or bool(self.input.read(1))
         if self.refused:
@@ -263,9 +270,12 @@ class WholeOrRefused(LimitedStream):
 def limited_input(environ: WSGIEnvironment, limit: int | None) -> IO[bytes]:
     """The body in a WSGI environ, safe to read.
 
-    :param environ: made by a WSGI server, a middleware or a test.
-    :param limit: the most bytes to accept, or ``None``.
-    :raises RequestEntityTooLarge: the declared length exceeds ``limit``.
+    Args:
+        environ: made by a WSGI server, a middleware or a test.
+        limit: the most bytes to accept, or ``None``.
+
+    Raises:
+        RequestEntityTooLarge: the declared length exceeds ``limit``.
     """
     stream = get_input_stream(environ, max_content_length=limit)
     if limit is not None and "wsgi.input_terminated" in environ:
