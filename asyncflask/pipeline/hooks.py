@@ -77,6 +77,9 @@ def finish(ctx: AppContext, work: t.Coroutine[t.Any, t.Any, t.Any], anywhere: bo
 # -- plans: what runs for a rule ---------------------------------------------------------------------------------------
 
 
+MOST_PLANS = 10_000
+"""An app that makes new rules for each request must not keep them all."""
+
 _TEARDOWNS = {"do_teardown_request", "do_teardown_appcontext"}
 
 
@@ -85,7 +88,8 @@ class Plan:
 
     __slots__ = (
         "after", "app_teardown", "before", "endpoint", "lane", "lane_unthreaded", "number", "on_disconnect",
-        "preprocesses", "processes", "stream_body", "teardown", "tears_down", "url_processors", "view", "view_is_async",
+        "preprocesses", "processes", "rule", "stream_body", "teardown", "tears_down", "url_processors", "view",
+        "view_is_async",
     )  # fmt: skip
 
     number: int
@@ -103,6 +107,7 @@ class Plan:
 
     def __init__(self, app: App, rule: Rule | None) -> None:
         self.number = app.tables.number
+        self.rule = rule  # kept, so that no other rule gets its id while the plan is known by that
         self.endpoint: str | None = None if rule is None else rule.endpoint
         self.stream_body: bool = getattr(rule, "stream_body", False)
         self.on_disconnect: str = getattr(rule, "on_disconnect", "finish")
@@ -155,6 +160,8 @@ def plan_for(app: App, rule: Rule | None) -> Plan:
     """Return the plan for `rule`, or for a request that has none."""
     plan = app.plans.get(id(rule))
     if plan is None or plan.number != app.tables.number:
+        if len(app.plans) >= MOST_PLANS:
+            app.plans.clear()
         plan = app.plans[id(rule)] = Plan(app, rule)
     return plan
 
