@@ -98,6 +98,9 @@ class AppContext:
     has_cookies = True
     preserve: t.Callable[[AppContext], None] | None = None
     match_error: Exception | None = None
+    # Whether the session was opened, or functions were left to run after this request: before anything is touched, one
+    # look tells that there is nothing to do.
+    touched = False
     # ... and about its body: whether it is a form that is better parsed in a thread; how to read on past the limit.
     has_big_form = False
     read_on: t.Callable[[], t.Coroutine[t.Any, t.Any, None]] | None = None
@@ -118,6 +121,7 @@ class AppContext:
             self.request = request
         if session is not None:
             self._session = session
+            self.touched = True
 
     # -- what it holds ---------------------------------------------------------------------------------------------
 
@@ -175,10 +179,12 @@ class AppContext:
 
     @lazy
     def _after_request_functions(self) -> list[AfterRequestCallable[t.Any]]:
+        self.touched = True
         return []
 
     @lazy
     def _session(self) -> SessionMixin:
+        self.touched = True
         interface = self.app.session_interface
         opened = t.cast(t.Any, interface.open_session(self.app, self.request))
         if opened is not None and hasattr(opened, "__await__"):

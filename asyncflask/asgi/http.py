@@ -68,7 +68,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
         else:
             await _on_loop(app, ctx, context, receive, send)
     finally:
-        if asked or "environ" in vars(request) or "asyncflask.listener" in scope or ctx.sends_body:
+        if asked or request.has_environ or "asyncflask.listener" in scope or ctx.sends_body:
             await _clean_up(ctx, scope)
 
 

@@ -152,8 +152,7 @@ def has_processing(ctx: AppContext) -> bool:
     plan, app = ctx.plan, ctx.app
     if plan.number != app.tables.number:  # a hook was added while the request ran
         plan = ctx.plan = plan_for(app, ctx.request.url_rule)
-    own = ctx.__dict__  # quicker than vars()
-    if plan.processes or "_session" in own or "_after_request_functions" in own:
+    if plan.processes or ctx.touched:
         return True
     return (ctx.has_cookies or not app.session_interface.lazy_open) and session_may_need_saving(ctx)
 
@@ -181,6 +180,7 @@ async def open_session(ctx: AppContext) -> None:
     if app.session_opens_lazily or ctx.session_opened:
         return
     opened = await call(ctx.lane, interface.open_session, is_async(interface.open_session), app, ctx.request)
+    ctx.touched = True
     ctx._session = opened if opened is not None else interface.make_null_session(app)
 
 

@@ -146,6 +146,9 @@ class Request(BaseRequest):
     #: The header of the scope by lower-case name, if no name is repeated in it; set by the ASGI side.
     header_bytes: dict[bytes, bytes] | None = None
 
+    #: Whether a request that came through ASGI has had its environ made.
+    has_environ = False
+
     shallow = False
     _body: Body | BodyStream | None = None
     _files: list[Any] | None = None
@@ -180,6 +183,7 @@ class Request(BaseRequest):
         """
         if cls.__init__ is not BaseRequest.__init__:
             request = cls(environ_from_scope(scope, path, root_path.rstrip("/"), cast("IO[bytes]", BodyInput(body))))
+            request.has_environ = True
         else:
             request = cls.__new__(cls)
         request.scope = scope
@@ -265,6 +269,7 @@ class Request(BaseRequest):
         def environ(self) -> WSGIEnvironment:
             """What a WSGI server would have passed, for code that wants it."""
             path, root_path = self._paths
+            self.has_environ = True
             source = BodyInput(self._body, self.__dict__.get("_reader"))
             environ = environ_from_scope(self.scope, path, root_path.rstrip("/"), source)
             environ["werkzeug.request"] = self
