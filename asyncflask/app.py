@@ -53,10 +53,14 @@ if t.TYPE_CHECKING:
     from .cli import AppGroup
     from .templating import Environment
     from .testing import FlaskClient, FlaskCliRunner
+    from .wrappers.response import Answer
 else:
     asyncio = late_module("asyncio")
 
 _sentinel: t.Any = object()
+
+Step = t.Coroutine[t.Any, t.Any, None]
+Exchange = t.Coroutine[t.Any, t.Any, "tuple[Response, Answer]"]
 
 _NO_SERVER_NAME = (
     "Unable to build URLs outside an active request without 'SERVER_NAME' configured. Also configure 'APPLICATION_ROOT'"
@@ -198,10 +202,10 @@ class App(Resources, SansioApp):
         return ctx
 
     # What the ASGI side and the contexts ask of the pipeline.
-    exchange = staticmethod(run.exchange)
-    end_exchange = staticmethod(run.end)
-    teardown_context = staticmethod(run.teardown)
-    emit = staticmethod(hooks.emit)
+    exchange: staticmethod[[AppContext], Exchange] = staticmethod(run.exchange)
+    end_exchange: staticmethod[[AppContext], Step] = staticmethod(run.end)
+    teardown_context: staticmethod[[AppContext, BaseException | None], Step] = staticmethod(run.teardown)
+    emit: staticmethod[..., Step] = staticmethod(hooks.emit)
 
     # -- servers ---------------------------------------------------------------------------------------------------
 

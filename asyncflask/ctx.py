@@ -100,7 +100,7 @@ class AppContext:
     match_error: Exception | None = None
     # Whether the session was opened, or functions were left to run after this request: before anything is touched, one
     # look tells that there is nothing to do.
-    touched = False
+    touched: bool = False
     # ... and about its body: whether it is a form that is better parsed in a thread; how to read on past the limit.
     has_big_form = False
     read_on: t.Callable[[], t.Coroutine[t.Any, t.Any, None]] | None = None

@@ -107,7 +107,7 @@ class Plan:
 
     def __init__(self, app: App, rule: Rule | None) -> None:
         self.number = app.tables.number
-        self.rule = rule  # kept, so that no other rule gets its id while the plan is known by that
+        self.rule: Rule | None = rule  # kept, so that no other rule gets its id while the plan is known by that
         self.endpoint: str | None = None if rule is None else rule.endpoint
         self.stream_body: bool = getattr(rule, "stream_body", False)
         self.on_disconnect: str = getattr(rule, "on_disconnect", "finish")

@@ -12,6 +12,8 @@ from .hooks import call, is_async
 from .match import Matcher
 
 if t.TYPE_CHECKING:
+    from werkzeug.routing import Rule
+
     from ..app import App
     from ..ctx import AppContext
 
@@ -75,11 +77,13 @@ class Stages:
         self.wsgi_app_is_ours = "wsgi_app" not in self.replaced
         #: whether `asgi_app` would do nothing for an HTTP request but serve it
         self.serves_http_directly = self.wsgi_app_is_ours and "asgi_app" not in self.replaced and not app.mounts.apps
-        self.makes_responses = "make_response" not in self.replaced
+        self.makes_responses: bool = "make_response" not in self.replaced
         self.processes = "process_response" in self.replaced
         #: the quick part of routing: rule and view arguments where they are plain to see, else None
         plainly = not app.subdomain_matching and "create_url_adapter" not in self.replaced
-        self.match = Matcher(app.url_map).match if plainly else _ask_the_adapter
+        self.match: t.Callable[[str, str], tuple[Rule, dict[str, t.Any]] | None] = (
+            Matcher(app.url_map).match if plainly else _ask_the_adapter
+        )
 
 
 def _ask_the_adapter(method: str, path: str) -> None:
