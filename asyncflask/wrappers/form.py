@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, TypeVar
 
 from werkzeug.datastructures import FileStorage, MultiDict
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser, MultiPartParser
 from werkzeug.sansio.multipart import Data, Event, Field, File, MultipartDecoder, NeedData, State
 
@@ -36,6 +36,9 @@ class PartDecoder(MultipartDecoder):
 
 class PartReader(MultiPartParser):
     """Reads a multipart stream into fields and files."""
+
+    #: bytes read so far
+    received: int = 0
 
     def parse(
         self, stream: IO[bytes], boundary: bytes, content_length: int | None
@@ -79,6 +82,7 @@ class PartReader(MultiPartParser):
         while more:
             piece = stream.read(self.buffer_size)
             more = bool(piece)
+            self.received += len(piece)
             decoder.receive_data(piece or None)
             while not isinstance(event := decoder.next_event(), NeedData):
                 yield event
@@ -117,18 +121,29 @@ class FilePart:
 
 
 class FormParser(FormDataParser):
-    """What ``Request.form_data_parser_class`` is: as Werkzeug's, with bounds on part headers and urlencoded fields."""
+    """What ``Request.form_data_parser_class`` is: as Werkzeug's, with bounds on part headers and urlencoded fields.
+
+    A multipart form that cannot be read to its end is the client's mistake, 400. Werkzeug would take it for empty,
+    which a view cannot tell from a form that nobody filled in.
+    """
 
     def _parse_multipart(
         self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str]
     ) -> tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]:
         boundary = options.get("boundary")
-        if not boundary:
-            raise ValueError("Missing boundary")
+        if not boundary or not boundary.isascii():
+            if content_length == 0:
+                return stream, self.cls(), self.cls()
+            raise BadRequest("The multipart form has no valid boundary in its Content-Type.")
         reader = PartReader(
             self.stream_factory, self.max_form_memory_size, self.cls, max_form_parts=self.max_form_parts
         )
-        return stream, *reader.parse(stream, boundary.encode("ascii"), content_length)
+        try:
+            return stream, *reader.parse(stream, boundary.encode("ascii"), content_length)
+        except ValueError as error:
+            if not reader.received:  # no body at all, or one that was read before
+                return stream, self.cls(), self.cls()
+            raise BadRequest(f"The multipart form cannot be read: {error}") from error
 
     def _parse_urlencoded(
         self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str]
