@@ -131,11 +131,6 @@ class AppContext:
         return self.own_request_ctx.request
 
     @property
-    def has_request(self) -> bool:
-        """Whether a request is active here."""
-        return self.request_owner is not None
-
-    @property
     def request_owner(self) -> AppContext | None:
         """This context or the next one around it that has a request of its own, or None."""
         ctx: AppContext | None = self

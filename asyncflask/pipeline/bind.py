@@ -26,8 +26,7 @@ def bind(url_map: Map, request: Request, server_name: str | None, subdomain_matc
         server_name: ``SERVER_NAME``; a host outside of it has the subdomain ``<invalid>``, which matches no rule.
         subdomain_matching: whether the subdomain counts; without it every request is in the default one.
 
-    Raises SecurityError for a host that is not trusted. One with invalid characters counts as none, as everywhere in
-    Werkzeug; the ASGI side has refused it before. (Flask docs: Domain Matching.)
+    Raises SecurityError for a host that is not trusted or has invalid characters. (Flask docs: Domain Matching.)
     """
     named = request.headers.get("Host")
     host = get_host(request.scheme, named, request.server, request.trusted_hosts)
