@@ -32,8 +32,9 @@ else:
 
 Scope = dict[str, t.Any]
 _HTTP_1 = frozenset({"1.1", "1.0", None})
-BIG_FORM = 64 * 1024
-"""Bytes from which on a form is parsed in a thread, before the hooks of an ``async def`` view."""
+BIG_FORMS = {"multipart/form-data": 256 * 1024, "application/x-www-form-urlencoded": 64 * 1024}
+"""Bytes from which on a form of that type is parsed in a thread, before the hooks of an ``async def`` view."""
+SURELY_SMALL: int = min(BIG_FORMS.values())
 
 
 async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,8 +114,8 @@ async def _take_body(app: App, ctx: AppContext, scope: Scope, headers: dict[byte
         if ctx.lane is WORKER:
             bridge = bridge_of(app, ctx)
             body.refill = lambda: bridge.run(read_body(app, ctx, body, receive), None)
-    elif body.received > BIG_FORM and ctx.lane is LOOP:
-        ctx.has_big_form = request.mimetype in ("multipart/form-data", "application/x-www-form-urlencoded")
+    elif body.received > SURELY_SMALL and ctx.lane is LOOP:
+        ctx.has_big_form = body.received > BIG_FORMS.get(request.mimetype, body.received)
 
 
 async def read_body(app: App, ctx: AppContext, body: Body, receive: Receive) -> None:

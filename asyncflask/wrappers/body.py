@@ -11,12 +11,14 @@ import os
 import threading
 from collections.abc import Callable
 from tempfile import TemporaryFile
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 from weakref import WeakSet
 
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 SPOOL_AT = 512 * 1024
+SMALL = 4 * 1024
+"""Pieces of fewer bytes than this are put together as they come."""
 
 
 class Body:
@@ -32,6 +34,7 @@ class Body:
     __slots__ = (
         "_beyond",
         "_ended",
+        "_in_memory",
         "_left",
         "_lost",
         "_memory",
@@ -52,7 +55,8 @@ class Body:
         self.received: int = 0
         #: Reads the rest from a worker thread after the limit was raised; set by who can do that.
         self.refill: Callable[[], None] | None = None
-        self._memory: bytes | bytearray = b""
+        self._memory: list[bytes | bytearray] = []
+        self._in_memory = 0
         self._beyond = b""
         self._spool: Spool | None = None
         self._ended = self._left = self._lost = False
@@ -84,7 +88,7 @@ class Body:
     @property
     def needs_spool(self) -> bool:
         """Whether ``spool`` should be called (in a thread) before more is fed."""
-        return len(self._memory) > self.spool_at
+        return self._in_memory > self.spool_at
 
     # What happens to it
 
@@ -118,13 +122,14 @@ class Body:
             self._keep(chunk)
 
     def _keep(self, chunk: bytes) -> None:
-        if not self._memory:
-            self._memory = chunk if type(chunk) is bytes else bytes(chunk)
-        elif isinstance(self._memory, bytearray):
-            self._memory += chunk
+        pieces = self._memory
+        self._in_memory += len(chunk)
+        if not pieces or len(chunk) >= SMALL:
+            pieces.append(chunk)
+        elif isinstance(last := pieces[-1], bytearray):  # an object for each byte would cost more than the byte
+            last += chunk
         else:
-            self._memory = bytearray(self._memory)
-            self._memory += chunk
+            pieces.append(bytearray(chunk))
 
     def finish(self) -> None:
         """The client said that this was all."""
@@ -161,12 +166,21 @@ class Body:
         """
         if self._spool is None:
             self._spool = Spool()
-        self._spool.append(self._memory)
-        self._memory = b""
+        self._spool.append(self._taken())
+
+    def _taken(self) -> bytes:
+        data = self._joined()
+        self._memory, self._in_memory = [], 0
+        return data
+
+    def _joined(self) -> bytes:
+        if len(self._memory) > 1:
+            self._memory = [b"".join(self._memory)]
+        return cast(bytes, self._memory[0]) if self._memory else b""
 
     def close(self) -> None:
         """Let go of the memory and the file; readers that are half-way may still read on. May be called again."""
-        self._memory = self._beyond = b""
+        self._memory, self._in_memory, self._beyond = [], 0, b""
         if self._spool is not None:
             self._spool.release()
 
@@ -204,9 +218,7 @@ class Body:
         if self._spool is not None:
             with self.open() as reader:
                 return reader.read()
-        if isinstance(self._memory, bytearray):
-            self._memory = bytes(self._memory)
-        return self._memory
+        return self._joined()
 
     def open(self) -> BinaryIO:
         """A new reader that begins at the first byte. Readers don't disturb each other."""
@@ -227,7 +239,7 @@ class Spool:
         self.readers: WeakSet[SpoolReader] = WeakSet()
         self.released: bool = False
 
-    def append(self, data: bytes | bytearray) -> None:
+    def append(self, data: bytes) -> None:
         """Write at the end."""
         with self.lock:
             self.file.seek(self.size)

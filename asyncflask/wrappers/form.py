@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, TypeVar
 
 from werkzeug.datastructures import FileStorage, MultiDict
@@ -10,8 +11,11 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser, MultiPartParser
 from werkzeug.sansio.multipart import Data, Event, Field, File, MultipartDecoder, NeedData, State
 
-MAX_PART_HEADER = 16 * 1024
-"""The most bytes in the header of one part of a multipart form."""
+from .whole_form import MAX_PART_HEADER as MAX_PART_HEADER
+from .whole_form import WHOLE_AT_MOST, events_of
+
+READ_AHEAD = 128 * 1024
+"""More than the decoder ever has in its buffer while it reads in pieces of its usual size."""
 
 URLENCODED_FIELDS_PER_PART = 50
 """How many urlencoded fields are let in for each part that ``MAX_FORM_PARTS`` allows. They are far cheaper."""
@@ -60,7 +64,7 @@ class PartReader(MultiPartParser):
         fields: list[tuple[str, str]] = []
         files: list[tuple[str, FileStorage]] = []
         sink: TextPart | FilePart | None = None
-        for event in self.events(stream, boundary):
+        for event in self.events(stream, boundary, content_length):
             if isinstance(event, Field):
                 sink = TextPart(event, self.max_form_memory_size)
             elif isinstance(event, File):
@@ -75,8 +79,20 @@ class PartReader(MultiPartParser):
                     files.append((sink.part.name, sink.storage()))
         return self.cls(fields), self.cls(files)
 
-    def events(self, stream: IO[bytes], boundary: bytes) -> Iterator[Event]:
-        """Decode ``stream`` piece by piece, up to its end."""
+    def events(self, stream: IO[bytes], boundary: bytes, content_length: int | None) -> Iterable[Event]:
+        """Decode ``stream`` up to its end; at once if it is short and plain."""
+        # A lower limit holds for what the decoder buffers, too, which depends on the pieces it gets.
+        limit = self.max_form_memory_size
+        if content_length is not None and content_length <= WHOLE_AT_MOST and (limit is None or limit > READ_AHEAD):
+            data = stream.read()
+            events = events_of(data, boundary, self.max_form_parts)
+            if events is not None:
+                return events
+            stream = io.BytesIO(data)
+        return self.decoded(stream, boundary)
+
+    def decoded(self, stream: IO[bytes], boundary: bytes) -> Iterator[Event]:
+        """Decode ``stream`` piece by piece."""
         decoder = PartDecoder(boundary, self.max_form_memory_size, max_parts=self.max_form_parts)
         more = True
         while more:

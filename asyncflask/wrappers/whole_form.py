@@ -1,0 +1,99 @@
+"""A multipart form that lies in memory as a whole, and is written as every browser and client library writes it.
+
+`events_of` gives the events that Werkzeug's decoder would, without its searches for whatever else a line may end with.
+It leaves anything unusual to that decoder; a property test holds the two together.
+"""
+
+from __future__ import annotations
+
+import re
+
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import Data, Event, Field, File
+
+from ..plain import is_plain
+
+PLAIN = is_plain()
+
+WHOLE_AT_MOST = 512 * 1024
+"""The most bytes of a form that is read as a whole."""
+
+MAX_PART_HEADER = 16 * 1024
+"""The most bytes in the header of one part of a multipart form."""
+
+# Nothing in the values that would have to be decoded.
+_PLAIN_DISPOSITION = re.compile(r'form-data; name="([^"\\%]*)"(?:; filename="([^"\\%]*)")?', re.ASCII)
+
+
+def events_of(data: bytes, boundary: bytes, most_parts: int | None) -> list[Event] | None:
+    """Split a form into the events of its parts, each with its data as one piece.
+
+    Args:
+        data: the whole form.
+        boundary: as in the Content-Type.
+        most_parts: how many parts it may have.
+
+    Returns:
+        the events; None for a form that is cut, wrong, or merely unusual.
+
+    Raises:
+        RequestEntityTooLarge: 413, too many parts.
+    """
+    line = b"--" + boundary
+    at = len(line)
+    if PLAIN or not data.startswith(line):
+        return None
+    events: list[Event] = []
+    while (ending := data[at : at + 2]) == b"\r\n":
+        head_end = data.find(b"\r\n\r\n", at, at + MAX_PART_HEADER)
+        if head_end == -1:
+            return None
+        part = _part(data[at + 2 : head_end])
+        end = _end_of_data(data, line, head_end + 2)
+        if part is None or end is None or end < head_end + 4:
+            return None
+        events += part, Data(data[head_end + 4 : end], more_data=False)
+        if most_parts is not None and len(events) > 2 * most_parts:
+            raise RequestEntityTooLarge()
+        at = end + 2 + len(line)
+    return events if ending == b"--" and data[at + 2 :] in (b"", b"\r\n") else None
+
+
+def _end_of_data(data: bytes, line: bytes, start: int) -> int | None:
+    """Return where the line break before the next boundary begins; None if only Werkzeug may tell."""
+    found = data.find(line, start)
+    if found == -1 or data[found - 2 : found] != b"\r\n":
+        return None
+    return found - 2
+
+
+def _part(header: bytes) -> Field | File | None:
+    """Return what a part's header announces; None for one that is not written plainly."""
+    pairs: list[tuple[str, str]] = []
+    disposition: str | None = None
+    for row in header.split(b"\r\n"):
+        # A row that goes on in the next, line breaks of other kinds: Werkzeug knows.
+        if not row.isascii() or row[:1] in (b"", b" ", b"\t") or b"\n" in row or b"\r" in row:
+            return None
+        name, _, value = row.decode().partition(":")
+        name, value = name.strip(" \t"), value.strip(" \t")
+        pairs.append((name, value))
+        if name.lower() == "content-disposition":
+            if disposition is not None:
+                return None
+            disposition = value
+    if disposition is None:
+        return None
+    plainly = _PLAIN_DISPOSITION.fullmatch(disposition)
+    if plainly is not None:
+        field, filename = plainly.groups()
+    else:
+        options = parse_options_header(disposition)[1]
+        if "name" not in options:
+            return None
+        field, filename = options["name"], options.get("filename")
+    if filename is None:
+        return Field(headers=Headers(pairs), name=field)
+    return File(headers=Headers(pairs), name=field, filename=filename)
