@@ -125,7 +125,7 @@ class Body:
         pieces = self._memory
         self._in_memory += len(chunk)
         if not pieces or len(chunk) >= SMALL:
-            pieces.append(chunk)
+            pieces.append(chunk if type(chunk) is bytes else bytes(chunk))
         elif isinstance(last := pieces[-1], bytearray):  # an object for each byte would cost more than the byte
             last += chunk
         else:
