@@ -23,6 +23,8 @@ WHOLE_AT_MOST = 512 * 1024
 MAX_PART_HEADER = 16 * 1024
 """The most bytes in the header of one part of a multipart form."""
 
+FEW_LINES = 64
+
 # Nothing in the values that would have to be decoded.
 _PLAIN_DISPOSITION = re.compile(r'form-data; name="([^"\\%]*)"(?:; filename="([^"\\%]*)")?', re.ASCII)
 
@@ -63,10 +65,28 @@ def events_of(data: bytes, boundary: bytes, most_parts: int | None) -> list[Even
 
 def _end_of_data(data: bytes, line: bytes, start: int) -> int | None:
     """Return where the line break before the next boundary begins; None if only Werkzeug may tell."""
-    found = data.find(line, start)
+    found = _find_after_break(data, line, start)
     if found == -1 or data[found - 2 : found] != b"\r\n":
         return None
     return found - 2
+
+
+def _find_after_break(data: bytes, line: bytes, start: int) -> int:
+    """Return the first place from `start` on where `line` stands, or later the first behind a line break, or -1.
+
+    One byte is found many times quicker than several, so line breaks are looked for while they are few.
+    """
+    first = len(data)
+    for line_break in (b"\n", b"\r"):
+        at = start
+        for _ in range(FEW_LINES):
+            at = data.find(line_break, at, first) + 1
+            if not at or data.startswith(line, at):
+                break
+        else:
+            return data.find(line, start)
+        first = at or first
+    return first if first < len(data) else -1
 
 
 def _part(header: bytes) -> Field | File | None:
