@@ -264,8 +264,13 @@ class SecureCookieSessionInterface(SessionInterface):
     def _new_serializer(self, keys: tuple[str | bytes, ...]) -> URLSafeTimedSerializer:
         from itsdangerous import URLSafeTimedSerializer  # once: the serializer is kept
 
-        how = {"digest_method": self.digest_method, "key_derivation": self.key_derivation}
-        return URLSafeTimedSerializer(list(keys), self.salt, self.serializer, signer_kwargs=how)  # type: ignore[arg-type]
+        from .signing import CookieSerializer
+
+        # ``hmac`` has a quick way for the methods of ``hashlib``, if they are not wrapped.
+        digest_method = hashlib.sha1 if self.digest_method is _lazy_sha1 else self.digest_method
+        how = {"digest_method": digest_method, "key_derivation": self.key_derivation}
+        kind = URLSafeTimedSerializer if is_plain() else CookieSerializer
+        return kind(list(keys), self.salt, self.serializer, signer_kwargs=how)  # type: ignore[arg-type]
 
     def open_session(self, app: App, request: Request) -> SecureCookieSession | None:
         """Read the cookie. One that is expired, forged or unreadable makes an empty session."""
@@ -288,7 +293,7 @@ class SecureCookieSessionInterface(SessionInterface):
         Raises:
             RuntimeError: the secret key is gone.
         """
-        if session.accessed:
+        if session.accessed:  # what is sent depends on it
             response.vary.add("Cookie")
         wanted = self.should_set_cookie(app, session) if session else session.modified
         if not wanted:
@@ -311,4 +316,5 @@ class SecureCookieSessionInterface(SessionInterface):
             response.set_cookie(name, signer.dumps(dict(session)), expires=expires, **attributes)
         else:
             response.delete_cookie(name, **attributes)
-        response.vary.add("Cookie")
+        if not session.accessed:
+            response.vary.add("Cookie")

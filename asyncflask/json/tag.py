@@ -234,8 +234,10 @@ class TaggedJSONSerializer:
 
     def tag(self, value: t.Any) -> t.Any:
         """Return `value` in types that JSON has, tagged where it needs to be."""
-        first = next((candidate for candidate in self.order if candidate.check(value)), None)
-        return value if first is None else first.tag(value)
+        for candidate in self.order:
+            if candidate.check(value):
+                return candidate.tag(value)
+        return value
 
     def untag(self, value: dict[str, t.Any]) -> t.Any:
         """Return what a tagged dict stands for, or the dict itself if it is not tagged."""

@@ -1,0 +1,69 @@
+"""The cookie serializer writes and reads what itsdangerous' own does."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from itsdangerous import BadSignature, TimestampSigner, URLSafeTimedSerializer
+
+from asyncflask.signing import SHORT, CookieSerializer
+
+HOW = {"digest_method": hashlib.sha1, "key_derivation": "hmac"}
+repetitive = st.builds(lambda text, n: text * n, st.text(min_size=1, max_size=12), st.integers(1, 30))
+values = st.dictionaries(st.text(max_size=8), st.text(max_size=60) | repetitive | st.integers(), max_size=4)
+
+
+def both(*keys, salt="salt"):
+    return CookieSerializer(list(keys), salt, signer_kwargs=HOW), URLSafeTimedSerializer(
+        list(keys), salt, signer_kwargs=HOW
+    )
+
+
+@settings(deadline=None)
+@given(values)
+def test_the_payload_is_the_same(value):
+    ours, theirs = both("key")
+    assert ours.dump_payload(value) == theirs.dump_payload(value)
+
+
+@pytest.mark.parametrize("size", range(SHORT - 12, SHORT + 4))
+@pytest.mark.parametrize("piece", ["a", "ab", "abcdefghijklmnopqrstuvwxyz", "q8Zr1x"])
+def test_around_the_length_up_to_which_compression_is_tried_out(piece, size):
+    ours, theirs = both("key")
+    value = (piece * size)[:size]
+    assert ours.dump_payload(value) == theirs.dump_payload(value)
+
+
+def test_either_reads_what_the_other_wrote(monkeypatch):
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: 1_700_000_000)
+    ours, theirs = both("old", "new")
+    assert ours.dumps({"a": 1}) == theirs.dumps({"a": 1})
+    assert ours.loads(theirs.dumps([1, 2])) == theirs.loads(ours.dumps([1, 2])) == [1, 2]
+
+
+def test_keys_are_rotated():
+    (old, _), (rotated, _), (new, _) = both("old"), both("old", "new"), both("new")
+    assert rotated.loads(old.dumps(1)) == 1
+    assert new.loads(rotated.dumps(1)) == 1, "the last key signs"
+    with pytest.raises(BadSignature):
+        new.loads(old.dumps(1))
+
+
+def test_salts_and_keys_are_kept_apart():
+    ours, _ = both("key")
+    other, _ = both("key", salt="other")
+    with pytest.raises(BadSignature):
+        ours.loads(other.dumps(1))
+    with pytest.raises(BadSignature):
+        ours.loads(ours.dumps(1, salt="other"))
+    assert ours.loads(ours.dumps(1, salt="other"), salt="other") == 1
+
+
+def test_signers_and_derived_keys_are_made_once():
+    ours, _ = both("key")
+    signer = ours.make_signer(ours.salt)
+    assert ours.make_signer(ours.salt) is signer
+    assert signer.derive_key() is signer.derive_key("key")
