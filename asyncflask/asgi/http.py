@@ -17,7 +17,7 @@ from ..threads import Bridge, InContext, QueueFull, drive
 from ..wrappers.body import Body
 from ..wrappers.stream import BodyStream
 from .disconnect import Listener, cancelled_when_left, listener_of, stop_listening
-from .scope import client_fault, known_hosts, may_have_body, split_path
+from .scope import DEBUGGER, client_fault, known_hosts, may_have_body, split_path
 from .stream import Contexts, End, Message, Receive, Send, close_on_loop, stream_from_thread, stream_on_loop
 
 if t.TYPE_CHECKING:
@@ -68,6 +68,11 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
             await _while_connected(app, ctx, context, receive, send)
         else:
             await _on_loop(app, ctx, context, receive, send)
+    except Exception:
+        if (keep := scope.get(DEBUGGER)) is not None and ctx.preserve is None:
+            ctx.preserve = keep
+            keep(ctx, context)
+        raise
     finally:
         if asked or request.has_environ or "asyncflask.listener" in scope or ctx.sends_body:
             await _clean_up(ctx, scope)

@@ -10,6 +10,12 @@ from werkzeug.exceptions import BadRequest, HTTPException
 Headers = dict[bytes, bytes]
 """The header of a scope by lower-case name; of a repeated name the last value."""
 
+DEBUGGER = "asyncflask.debugger"
+"""The key of a scope whose value takes what is to stay of a request that failed: its context, and its ContextVars.
+
+Where it is there, errors are the debugger's to show: they are raised, neither logged nor answered.
+"""
+
 # RFC 9110 section 7.2 and RFC 3986 section 3.2.2, as narrow as what servers are really called
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?")
 

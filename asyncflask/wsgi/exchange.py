@@ -16,7 +16,7 @@ import logging
 import typing as t
 from contextvars import Context, copy_context
 
-from ..asgi.scope import may_have_body, split_path
+from ..asgi.scope import DEBUGGER, may_have_body, split_path
 from ..threads import Bridge
 from ..wrappers.environ import environ_from_scope
 from .bodies import Inbox, Input, Message, Outbox, Receive, Send
@@ -49,6 +49,9 @@ class Exchange:
         self.input: Input = Input(inbox, self._wait)
         root_path, path = split_path(scope)
         self.environ: dict[str, t.Any] = environ_from_scope(scope, path, root_path, io.BufferedReader(self.input))
+        self.debugger: t.Any = scope.get(DEBUGGER)
+        if self.debugger is not None:
+            self.environ["werkzeug.debug.preserve_context"] = self.debugger
         self.is_head: bool = scope["method"] == "HEAD"
         self.head: Head | None = None
         if not may_have_body(scope, headers):
@@ -94,7 +97,7 @@ class Exchange:
             method, path = self.environ["REQUEST_METHOD"], self.environ["PATH_INFO"]
             if self.outbox.gone or self.inbox.cut:
                 log.debug("The client left, then the WSGI application failed: %s %r", method, path, exc_info=error)
-            elif self.outbox.started and not self.outbox.finished:
+            elif self.debugger is not None or (self.outbox.started and not self.outbox.finished):
                 raise
             else:
                 log.error("The WSGI application failed: %s %r", method, path, exc_info=error)
