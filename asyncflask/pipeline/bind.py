@@ -62,10 +62,12 @@ def _is_international(host: str) -> bool:
 
 
 def _scheme(request: Request) -> str:
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        return request.scheme
     upgrades = [token.strip(" \t").lower() for token in request.headers.get("Connection", "").split(",")]
-    if "upgrade" in upgrades and request.headers.get("Upgrade", "").lower() == "websocket":
-        return "wss" if request.scheme == "https" else "ws"
-    return request.scheme
+    if "upgrade" not in upgrades:
+        return request.scheme
+    return "wss" if request.scheme == "https" else "ws"
 
 
 def _subdomain(host: str, server_name: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
-from typing import IO, Any, NoReturn
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 from werkzeug.datastructures import Headers
@@ -62,6 +62,15 @@ class RequestHeaders(ImmutableHeadersMixin, Headers):  # type: ignore[misc]
             return self.by_name[key.lower().encode("latin-1")].decode("latin-1")
         except (KeyError, UnicodeEncodeError, AttributeError):
             raise BadRequestKeyError(key) from None
+
+    if not TYPE_CHECKING:
+
+        def get(self, key: str, default: Any = None, type: Callable[[str], Any] | None = None) -> Any:
+            """The value of a header, converted by ``type`` if that is given; ``default`` without one."""
+            if type is None and key.__class__ is str and key.isascii():  # most are asked for in vain: no error is made
+                value = self.by_name.get(key.lower().encode())
+                return default if value is None else value.decode("latin-1")
+            return super().get(key, default, type)
 
     def __len__(self) -> int:
         return len(self.by_name)
