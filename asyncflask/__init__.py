@@ -15,12 +15,15 @@ from .blueprints import Blueprint as Blueprint
 from .config import Config as Config
 from .ctx import after_this_request as after_this_request
 from .ctx import copy_current_request_context as copy_current_request_context
+from .ctx import copy_current_websocket_context as copy_current_websocket_context
 from .ctx import has_app_context as has_app_context
 from .ctx import has_request_context as has_request_context
+from .ctx import has_websocket_context as has_websocket_context
 from .globals import current_app as current_app
 from .globals import g as g
 from .globals import request as request
 from .globals import session as session
+from .globals import websocket as websocket
 from .helpers import abort as abort
 from .helpers import flash as flash
 from .helpers import get_flashed_messages as get_flashed_messages
@@ -38,13 +41,20 @@ from .signals import appcontext_pushed as appcontext_pushed
 from .signals import appcontext_tearing_down as appcontext_tearing_down
 from .signals import before_render_template as before_render_template
 from .signals import got_request_exception as got_request_exception
+from .signals import got_websocket_exception as got_websocket_exception
 from .signals import message_flashed as message_flashed
 from .signals import request_finished as request_finished
 from .signals import request_started as request_started
 from .signals import request_tearing_down as request_tearing_down
 from .signals import template_rendered as template_rendered
+from .signals import websocket_finished as websocket_finished
+from .signals import websocket_started as websocket_started
+from .signals import websocket_tearing_down as websocket_tearing_down
 from .wrappers import Request as Request
 from .wrappers import Response as Response
+from .wrappers import Websocket as Websocket
+from .wrappers.websocket import WebsocketDisconnected as WebsocketDisconnected
+from .wrappers.websocket import WebsocketMessageError as WebsocketMessageError
 
 if _t.TYPE_CHECKING:
     from . import cli as cli
@@ -65,6 +75,9 @@ __all__ = [
     "Request",
     "Response",
     "WSGIAdapter",
+    "Websocket",
+    "WebsocketDisconnected",
+    "WebsocketMessageError",
     "abort",
     "after_this_request",
     "appcontext_popped",
@@ -72,14 +85,17 @@ __all__ = [
     "appcontext_tearing_down",
     "before_render_template",
     "copy_current_request_context",
+    "copy_current_websocket_context",
     "current_app",
     "flash",
     "g",
     "get_flashed_messages",
     "get_template_attribute",
     "got_request_exception",
+    "got_websocket_exception",
     "has_app_context",
     "has_request_context",
+    "has_websocket_context",
     "install_as_flask",
     "json",
     "jsonify",
@@ -100,6 +116,10 @@ __all__ = [
     "stream_with_context",
     "template_rendered",
     "url_for",
+    "websocket",
+    "websocket_finished",
+    "websocket_started",
+    "websocket_tearing_down",
 ]
 
 _LATE = {

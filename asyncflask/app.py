@@ -27,19 +27,20 @@ from . import typing as ft
 from .asgi.http import serve_http
 from .asgi.lifespan import serve_lifespan
 from .asgi.mount import Mounts, is_asgi
+from .asgi.websocket import serve_websocket
 from .ctx import AppContext, RequestContext
 from .globals import _cv_app, _cv_request, g, request, session
 from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
 from .lazy import late_module, lazy
-from .pipeline import fail, hooks, respond, run
+from .pipeline import converse, fail, hooks, respond, run
 from .pipeline.bind import bind
-from .pipeline.stages import OTHERS, SEAMS, Stages
+from .pipeline.stages import OTHERS, SEAMS, Stages, WebsocketStages
 from .resources import Resources
 from .sansio.app import App as SansioApp
 from .sansio.scaffold import Folder
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .threads import Bridge, PoolBridge, WorkerPool, background, current_bridge, drive, run_anywhere, run_async
-from .wrappers import Request, Response
+from .wrappers import Request, Response, Websocket
 from .wsgi import read_ahead
 from .wsgi import respond as respond_wsgi
 
@@ -54,12 +55,16 @@ if t.TYPE_CHECKING:
     from .templating import Environment
     from .testing import FlaskClient, FlaskCliRunner
     from .wrappers.response import Answer
+    from .wrappers.websocket import Line
 else:
     asyncio = late_module("asyncio")
 
 _sentinel: t.Any = object()
 
+_POOLS = ("threads", "side_threads", "late_threads", "stream_threads", "websocket_threads")
+
 Step = t.Coroutine[t.Any, t.Any, None]
+Handshake = t.Coroutine[t.Any, t.Any, "list[tuple[bytes, bytes]]"]
 Exchange = t.Coroutine[t.Any, t.Any, "tuple[Response, Answer]"]
 
 _NO_SERVER_NAME = (
@@ -122,9 +127,13 @@ class App(Resources, SansioApp):
         THREADED=True,
         THREADS=40,
         THREAD_QUEUE_LIMIT=10_000,
+        WEBSOCKET_THREADS=100,
+        WEBSOCKET_QUEUE=16,
+        MAX_WEBSOCKET_MESSAGE=16 * 1024 * 1024,
     )
 
     request_class: type[Request] = Request
+    websocket_class: type[Websocket] = Websocket
     response_class: type[Response] = Response  # pyright: ignore[reportIncompatibleVariableOverride]
     #: how sessions are opened and saved
     session_interface: SessionInterface = SecureCookieSessionInterface()
@@ -144,7 +153,6 @@ class App(Resources, SansioApp):
         )
         # fmt: on
         self.mounts: Mounts = Mounts()
-        self.plans: dict[int, hooks.Plan] = {}
         if self.has_static_folder:
             if bool(static_host) != host_matching:
                 raise AssertionError("Invalid static_host/host_matching combination")
@@ -169,7 +177,8 @@ class App(Resources, SansioApp):
     def __setattr__(self, name: str, value: t.Any) -> None:
         super().__setattr__(name, value)
         if name in SEAMS or name in OTHERS:  # what `stages` was made from
-            self.__dict__.pop("stages", None)
+            for stages in ("stages", "websocket_stages"):
+                self.__dict__.pop(stages, None)
             self.tables.bump()
 
     # -- the way of a request --------------------------------------------------------------------------------------
@@ -179,9 +188,14 @@ class App(Resources, SansioApp):
         """What runs for each stage: ours, or the method that replaced it."""
         return Stages(self, App)
 
-    def plan_for(self, rule: Rule | None) -> hooks.Plan:
-        """Return what runs for requests of `rule`."""
-        return hooks.plan_for(self, rule)
+    @lazy
+    def websocket_stages(self) -> Stages:
+        """As `stages`, for websockets."""
+        return WebsocketStages(self, App)
+
+    def plan_for(self, rule: Rule | None, stages: Stages) -> hooks.Plan:
+        """Return what runs for requests, or websockets, of `rule`."""
+        return hooks.plan_for(self, rule, stages)
 
     @property
     def session_opens_lazily(self) -> bool:
@@ -201,8 +215,20 @@ class App(Resources, SansioApp):
         run.begin(ctx, request.method, path, upgrade=b"upgrade" in headers)
         return ctx
 
+    def open_websocket(
+        self, scope: dict[str, t.Any], root_path: str, path: str, line: Line, *, has_cookies: bool
+    ) -> AppContext:
+        """As `open_exchange`, for a websocket; `line` is the way to its client."""
+        websocket = self.websocket_class.from_websocket_scope(scope, path=path, root_path=root_path, line=line)
+        websocket.json_module = self.json
+        ctx = AppContext(self, request=websocket)
+        ctx.has_cookies = has_cookies
+        run.begin(ctx, "GET", path, upgrade=True, websocket=True)
+        return ctx
+
     # What the ASGI side and the contexts ask of the pipeline.
     exchange: staticmethod[[AppContext], Exchange] = staticmethod(run.exchange)
+    handshake: staticmethod[[AppContext], Handshake] = staticmethod(converse.handshake)
     end_exchange: staticmethod[[AppContext], Step] = staticmethod(run.end)
     teardown_context: staticmethod[[AppContext, BaseException | None], Step] = staticmethod(run.teardown)
     emit: staticmethod[..., Step] = staticmethod(hooks.emit)
@@ -229,8 +255,8 @@ class App(Resources, SansioApp):
         elif self.mounts.apps and (mounted := self.mounts.under(scope)) is not None:
             app, its_scope = mounted
             await app(its_scope, receive, send)
-        elif kind != "http":  # websockets: refused
-            await send({"type": "websocket.close", "code": 1000})
+        elif kind == "websocket":
+            await serve_websocket(self, scope, receive, send)
         elif self.stages.wsgi_app_is_ours:
             await serve_http(self, scope, receive, send)
         else:
@@ -316,6 +342,11 @@ class App(Resources, SansioApp):
         """Threads for the sync bodies that async views stream, so that nothing else waits for slow clients."""
         return self._side_pool("side-stream")
 
+    @lazy
+    def websocket_threads(self) -> WorkerPool:
+        """Threads for ``def`` handlers of websockets, each held while its client stays. Nobody waits for one."""
+        return WorkerPool(self.config["WEBSOCKET_THREADS"], 0, name="asyncflask-websocket")
+
     def _side_pool(self, name: str) -> WorkerPool:
         # The requests are accepted already: nothing of them is refused for the length of a queue.
         return WorkerPool(self.config["THREADS"], sys.maxsize, name=f"asyncflask-{name}")
@@ -326,7 +357,7 @@ class App(Resources, SansioApp):
         bridge = self._bridge
         if bridge is None or bridge.loop is not loop:
             bridge = self._bridge = PoolBridge(
-                loop, self.threads, self.side_threads, self.late_threads, self.stream_threads
+                loop, *(getattr(self, name) for name in _POOLS)
             )
         return bridge
 
@@ -342,7 +373,7 @@ class App(Resources, SansioApp):
     def close_threads(self, timeout: float | None = 30.0) -> None:
         """Let the worker threads end what they do, `timeout` seconds at most; a later request starts new ones."""
         until = None if timeout is None else time.monotonic() + timeout
-        for name in ("threads", "side_threads", "late_threads", "stream_threads"):
+        for name in _POOLS:
             pool: WorkerPool | None = vars(self).get(name)
             if pool is not None:
                 pool.close(None if until is None else max(until - time.monotonic(), 0))
@@ -467,7 +498,8 @@ class App(Resources, SansioApp):
         ctx = _current_request_ctx()
         # repr, without its quotes: what a client puts in a path must not make lines of its own in the log
         path = repr(ctx.request.path)[1:-1]
-        self.logger.error("Exception on %s [%s]", path, ctx.request.method, exc_info=exc_info)
+        method = "WEBSOCKET" if isinstance(ctx.request, Websocket) else ctx.request.method
+        self.logger.error("Exception on %s [%s]", path, method, exc_info=exc_info)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Bind the URL map to a request, or outside of one to ``SERVER_NAME``; None if that is not set.

@@ -19,11 +19,11 @@ from inspect import iscoroutinefunction
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from .globals import _AppCtxGlobals as _AppCtxGlobals
-from .globals import _cv_app, _cv_request, _no_req_msg
+from .globals import _cv_app, _cv_request, _no_req_msg, no_websocket_msg
 from .lazy import lazy, unless_set
 from .signals import appcontext_popped, appcontext_pushed
 from .threads import Side, run_async, waited_for
-from .wrappers import Request
+from .wrappers import Request, Websocket
 
 if t.TYPE_CHECKING:
     from types import TracebackType
@@ -33,6 +33,7 @@ if t.TYPE_CHECKING:
 
     from .app import App
     from .pipeline.hooks import Plan
+    from .pipeline.stages import Stages
     from .sessions import SessionMixin
     from .typing import AfterRequestCallable, AfterRequestHook
 
@@ -147,6 +148,19 @@ class AppContext:
         return owner
 
     @property
+    def own_websocket_ctx(self) -> AppContext:
+        """As `own_request_ctx`, if that is a websocket's; raises RuntimeError if there is none."""
+        owner = self.request_owner
+        if owner is None or not isinstance(owner.request, Websocket):
+            raise RuntimeError(no_websocket_msg)
+        return owner
+
+    @property
+    def websocket(self) -> Websocket:
+        """The websocket; raises RuntimeError if the context is for none."""
+        return t.cast(Websocket, self.own_websocket_ctx.request)
+
+    @property
     def app_owner(self) -> AppContext:
         """The context whose push began the application context: this one, or the one it joined."""
         return self if (joined := self._joined) is None else joined.app_owner
@@ -167,10 +181,16 @@ class AppContext:
             self.request.routing_exception = error
             return None
 
+    @unless_set
+    def stages(self) -> Stages:
+        """What runs for each stage: of a request or, where they differ, of a websocket."""
+        websocket = isinstance(vars(self).get("request"), Websocket)
+        return self.app.websocket_stages if websocket else self.app.stages
+
     @lazy
     def plan(self) -> Plan:
         """The hooks and the view for this request's rule."""
-        return self.app.plan_for(self.request.url_rule if "request" in vars(self) else None)
+        return self.app.plan_for(self.request.url_rule if "request" in vars(self) else None, self.stages)
 
     @lazy
     def _after_request_functions(self) -> list[AfterRequestCallable[t.Any]]:
@@ -300,7 +320,7 @@ class AppContext:
 
     def close_request(self) -> None:
         """Close what the request holds open, files above all; not before its response is sent, while one is awaited."""
-        if self._tokens is not _BOUND:
+        if self._tokens is not _BOUND and not isinstance(self.request, Websocket):
             self.request.close()
 
     def unbind(self) -> bool:
@@ -455,6 +475,22 @@ def _request_ctx(needed_by: str) -> AppContext:
 def has_request_context() -> bool:
     """Return whether a request is being handled here, so that ``request`` and ``session`` can be used."""
     return _cv_request.get(None) is not None
+
+
+def copy_current_websocket_context(f: F) -> F:
+    """As `copy_current_request_context`, for a websocket. Raises RuntimeError outside of one."""
+    if not has_websocket_context():
+        raise RuntimeError(
+            "'copy_current_websocket_context' can only be used when a websocket context is active, such as in a"
+            " websocket handler."
+        )
+    return copy_current_request_context(f)
+
+
+def has_websocket_context() -> bool:
+    """Return whether a websocket is being handled here, so that ``websocket`` can be used (``request`` can be, too)."""
+    owner: AppContext | None = _cv_request.get(None)
+    return owner is not None and isinstance(owner.request, Websocket)
 
 
 def has_app_context() -> bool:

@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
     from .app import App
     from .ctx import AppContext
     from .sessions import SessionMixin
-    from .wrappers import Request
+    from .wrappers import Request, Websocket
 
 _MISSING: t.Any = object()
 
@@ -31,6 +31,13 @@ Working outside of request context.
 
 This code needs an active HTTP request, and none is being handled here. In a test or a shell open one with
 'with app.test_request_context(...):'; in a thread of your own use 'copy_current_request_context'.\
+"""
+
+no_websocket_msg = """\
+Working outside of websocket context.
+
+This code needs a websocket, and none is being handled here. It is there in the handlers that 'app.websocket' registers
+and in their hooks; in a task or thread of your own use 'copy_current_websocket_context'.\
 """
 
 _cv_app: ContextVar[AppContext] = ContextVar("asyncflask.app_ctx")
@@ -108,6 +115,12 @@ request_ctx: AppContext = LocalProxy(_cv_app, "own_request_ctx", unbound_message
 
 request: Request = LocalProxy(_cv_app, "request", unbound_message=_no_req_msg)  # type: ignore[assignment]
 """The current request."""
+
+websocket: Websocket = LocalProxy(_cv_app, "websocket", unbound_message=no_websocket_msg)  # type: ignore[assignment]
+"""The current websocket. In its handler `request` is the same object: what a websocket begins with is a request."""
+
+websocket_ctx: AppContext = LocalProxy(_cv_app, "own_websocket_ctx", unbound_message=no_websocket_msg)  # type: ignore[assignment]
+"""The context of the current websocket."""
 
 session: SessionMixin = LocalProxy(_cv_app, "session", unbound_message=_no_req_msg)  # type: ignore[assignment]
 """The session of the current request; touching it opens it."""

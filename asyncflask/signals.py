@@ -47,6 +47,9 @@ websocket_started: NamedSignal = _signals.signal("websocket-started")
 websocket_finished: NamedSignal = _signals.signal("websocket-finished")
 """A websocket handler has returned. Receivers get ``(app, response=response or None)``."""
 
+websocket_tearing_down: NamedSignal = _signals.signal("websocket-tearing-down")
+"""A websocket is being torn down. Receivers get ``(app, exc=error or None)``."""
+
 got_websocket_exception: NamedSignal = _signals.signal("got-websocket-exception")
 """A websocket handler failed with an error nobody handled. Receivers get ``(app, exception=error)``."""
 

@@ -65,6 +65,16 @@ AfterRequestCallable = (
 AfterRequestHook = c.Callable[[t.Any], "Response"] | c.Callable[[t.Any], c.Awaitable["Response"]]
 """An after hook as decorators take it: annotated with whatever class of response, but one has to come back."""
 
+WebsocketCallable = (
+    c.Callable[..., ResponseReturnValue | None] | c.Callable[..., c.Awaitable[ResponseReturnValue | None]]
+)
+"""A websocket handler: what it returns before the handshake was answered is the answer to that."""
+BeforeWebsocketCallable = BeforeRequestCallable
+AfterWebsocketCallable = (
+    c.Callable[[t.Any], t.Union["Response", None]] | c.Callable[[t.Any], c.Awaitable[t.Union["Response", None]]]
+)
+"""It gets the response that the handshake was answered with, or None for a websocket that was accepted."""
+
 TeardownCallable = c.Callable[[BaseException | None], None] | c.Callable[[BaseException | None], c.Awaitable[None]]
 BeforeFirstRequestCallable = c.Callable[[], None] | c.Callable[[], c.Awaitable[None]]
 

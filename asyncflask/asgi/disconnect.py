@@ -78,14 +78,24 @@ async def stop_listening(scope: dict[str, t.Any]) -> None:
         await listener.stop()
 
 
+class Leaving(t.Protocol):
+    """What tells when a client leaves."""
+
+    def when_left(self, callback: t.Callable[[], None]) -> None:
+        """Have `callback` called then."""
+
+    def forget(self, callback: t.Callable[[], None]) -> None:
+        """Take back one `when_left`."""
+
+
 class cancelled_when_left:
     """Cancels the body of an ``async with`` when the client leaves, and ends that cancellation again at its exit.
 
     Args:
-        listener: of the request.
+        listener: of the request or websocket.
     """
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Leaving) -> None:
         self._listener = listener
         self._host: asyncio.Task[t.Any] | None = None
         self._cancelled = False

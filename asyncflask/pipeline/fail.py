@@ -11,7 +11,6 @@ import typing as t
 from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
 from werkzeug.routing import RoutingException
 
-from ..signals import got_request_exception
 from .hooks import call, emit, is_async, settled
 
 if t.TYPE_CHECKING:
@@ -29,7 +28,7 @@ async def user_exception(ctx: AppContext, error: Exception) -> t.Any:
     if isinstance(error, BadRequestKeyError) and (app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]):
         error.show_exception = True
     if isinstance(error, HTTPException) and not app.trap_http_exception(error):
-        return await app.stages.http_exception(ctx, error)
+        return await ctx.stages.http_exception(ctx, error)
     handler = app._find_error_handler(error, ctx.request.blueprints)
     if handler is not None:
         return await call(ctx.lane, handler, is_async(handler), error)
@@ -58,8 +57,8 @@ async def unhandled(ctx: AppContext, error: Exception) -> Response:
     Where errors propagate (``PROPAGATE_EXCEPTIONS``, by default while testing or debugging) it is raised again.
     """
     app = ctx.app
-    if got_request_exception.receivers:
-        await emit(ctx, got_request_exception, exception=error)
+    if ctx.stages.failed.receivers:
+        await emit(ctx, ctx.stages.failed, exception=error)
     propagate = app.config["PROPAGATE_EXCEPTIONS"]
     if propagate or (propagate is None and (app.testing or app.debug)):
         raise error
@@ -69,7 +68,7 @@ async def unhandled(ctx: AppContext, error: Exception) -> Response:
     handler = app._find_error_handler(answer, ctx.request.blueprints)
     if handler is not None:
         answer = await call(ctx.lane, handler, is_async(handler), answer)
-    return t.cast("Response", await settled(app.stages.finalize, ctx, answer, True))
+    return t.cast("Response", await settled(ctx.stages.finalize, ctx, answer, True))
 
 
 def _answerable(ctx: AppContext, group: ExceptionGroup) -> Exception | None:

@@ -22,6 +22,7 @@ if t.TYPE_CHECKING:
     from ..app import App
     from ..ctx import AppContext
     from ..typing import ResponseReturnValue, URLValuePreprocessorCallable
+    from .stages import Stages
 else:
     asyncio = late_module("asyncio")
 
@@ -105,7 +106,7 @@ class Plan:
     lane: Lane
     lane_unthreaded: Lane
 
-    def __init__(self, app: App, rule: Rule | None) -> None:
+    def __init__(self, app: App, rule: Rule | None, stages: Stages) -> None:
         self.number = app.tables.number
         self.rule: Rule | None = rule  # kept, so that no other rule gets its id while the plan is known by that
         self.endpoint: str | None = None if rule is None else rule.endpoint
@@ -119,25 +120,28 @@ class Plan:
         scopes = _scopes(self.endpoint)
         inner_first = scopes[::-1]
         self.url_processors = tuple(f for s in scopes for f in app.url_value_preprocessors.get(s, ()))
-        self.before = _steps(app, (f for s in scopes for f in app.before_request_funcs.get(s, ())))
-        self.preprocesses = bool(self.url_processors or self.before or app.stages.preprocesses)
-        self.after = _steps(app, (f for s in inner_first for f in reversed(app.after_request_funcs.get(s, ()))))
-        self.processes = bool(self.after or app.stages.processes)
-        self.teardown = _steps(app, (f for s in inner_first for f in reversed(app.teardown_request_funcs.get(s, ()))))
+        before, after, teardown = (getattr(app, name) for name in stages.tables)
+        self.before = _steps(app, (f for s in scopes for f in before.get(s, ())))
+        self.preprocesses = bool(self.url_processors or self.before or stages.preprocesses)
+        self.after = _steps(app, (f for s in inner_first for f in reversed(after.get(s, ()))))
+        self.processes = bool(self.after or stages.processes)
+        self.teardown = _steps(app, (f for s in inner_first for f in reversed(teardown.get(s, ()))))
         self.app_teardown = _steps(app, reversed(app.teardown_appcontext_funcs))
-        self.tears_down = bool(self.teardown or self.app_teardown or app.stages.replaced & _TEARDOWNS)
-        self._choose_lanes(app, getattr(rule, "threaded", None))
+        self.tears_down = bool(self.teardown or self.app_teardown or stages.replaced & _TEARDOWNS)
+        self._choose_lanes(app, getattr(rule, "threaded", None), stages)
 
-    def _choose_lanes(self, app: App, wish: bool | None) -> None:
+    def _choose_lanes(self, app: App, wish: bool | None, stages: Stages) -> None:
         # With and without threaded mode. A stage that was replaced by a sync method needs a thread wherever it may have
         # to wait for the loop, whatever the view is. Without any view, the hooks decide: sync ones stay together.
-        on_loop = self.view_is_async and not app.stages.sync_overrides
+        on_loop = self.view_is_async and not stages.sync_overrides
         if on_loop and self.view is None:
             on_loop = all(asynchronous for _, asynchronous in (*self.before, *self.after, *self.teardown))
         if on_loop:
             self.lane, self.lane_unthreaded = LOOP, INLINE
-        elif self._is_wrapped_async or (
-            app.stages.sync_overrides and (self.view_is_async or self._has_async_steps(app))
+        elif (
+            self._is_wrapped_async
+            or stages.blocks
+            or (stages.sync_overrides and (self.view_is_async or self._has_async_steps(app)))
         ):
             self.lane = self.lane_unthreaded = WORKER
         else:
@@ -156,13 +160,14 @@ class Plan:
         return any(asynchronous for _, asynchronous in steps) or any(map(is_async, handlers))
 
 
-def plan_for(app: App, rule: Rule | None) -> Plan:
+def plan_for(app: App, rule: Rule | None, stages: Stages) -> Plan:
     """Return the plan for `rule`, or for a request that has none."""
-    plan = app.plans.get(id(rule))
+    plans = stages.plans
+    plan = plans.get(id(rule))
     if plan is None or plan.number != app.tables.number:
-        if len(app.plans) >= MOST_PLANS:
-            app.plans.clear()
-        plan = app.plans[id(rule)] = Plan(app, rule)
+        if len(plans) >= MOST_PLANS:
+            plans.clear()
+        plan = plans[id(rule)] = Plan(app, rule, stages)
     return plan
 
 

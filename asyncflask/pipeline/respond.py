@@ -23,6 +23,8 @@ if t.TYPE_CHECKING:
     from ..app import App
     from ..ctx import AppContext
 
+R = t.TypeVar("R", bound="Response | None")
+
 _PLAIN = (str, bytes, dict, list)
 _TEXT = (str, bytes)
 _JSON = (dict, list)
@@ -119,22 +121,23 @@ def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) ->
     app = ctx.app
     response = make_response(app, value) if app.stages.makes_responses else app.make_response(value)
     if has_processing(ctx) or request_finished.receivers:
-        return _finish(ctx, response, from_error_handler)
+        return finish_response(ctx, response, from_error_handler)
     return response
 
 
 async def _finalize_wsgi(ctx: AppContext, value: t.Any, from_error_handler: bool) -> Response:
     response: Response = await InThread(ctx.app.make_response, (value,), ctx.lane.side)
-    return await _finish(ctx, response, from_error_handler)
+    return await finish_response(ctx, response, from_error_handler)
 
 
-async def _finish(ctx: AppContext, response: Response, from_error_handler: bool) -> Response:
+async def finish_response(ctx: AppContext, response: R, from_error_handler: bool) -> R:
+    """Run what comes after a view on its response; a websocket that was answered already has none."""
     app = ctx.app
     try:
         if has_processing(ctx):
-            response = await app.stages.process(ctx, response)
-        if request_finished.receivers:
-            await emit(ctx, request_finished, response=response)
+            response = await ctx.stages.process(ctx, response)
+        if ctx.stages.finished.receivers:
+            await emit(ctx, ctx.stages.finished, response=response)
     except Exception:
         if not from_error_handler:
             raise
@@ -151,13 +154,13 @@ def has_processing(ctx: AppContext) -> bool:
     """Return whether anything is to be done with a response before it is sent."""
     plan, app = ctx.plan, ctx.app
     if plan.number != app.tables.number:  # a hook was added while the request ran
-        plan = ctx.plan = plan_for(app, ctx.request.url_rule)
+        plan = ctx.plan = plan_for(app, ctx.request.url_rule, ctx.stages)
     if plan.processes or ctx.touched:
         return True
     return (ctx.has_cookies or not app.session_interface.lazy_open) and session_may_need_saving(ctx)
 
 
-async def process(ctx: AppContext, response: Response) -> Response:
+async def process(ctx: AppContext, response: R) -> R:
     """Run the functions for after this request, then the after hooks, innermost first, then save the session."""
     lane = ctx.lane
     if "_after_request_functions" in vars(ctx):
@@ -166,7 +169,7 @@ async def process(ctx: AppContext, response: Response) -> Response:
     for function, asynchronous in ctx.plan.after:
         response = await call(lane, function, asynchronous, response)
     if ctx.session_opened or session_may_need_saving(ctx):
-        await save_session(ctx, response)
+        await ctx.stages.save_session(ctx, response)
     return response
 
 

@@ -4,8 +4,9 @@
     exchange            open session -> full_dispatch -> (unhandled error) -> check the header -> teardown
     full_dispatch       request_started -> preprocess -> dispatch -> (error handlers) -> finalize
 
-Each stage that Flask exposes as a method of the app is looked up in ``app.stages``: the function from here, or a call
-of the app's own method where a subclass or an extension has replaced it.
+Each stage that Flask exposes as a method of the app is looked up in ``ctx.stages``: the function from here, or a call
+of the app's own method where a subclass or an extension has replaced it. Requests and websockets have stages of their
+own, where they differ.
 """
 
 from __future__ import annotations
@@ -16,13 +17,7 @@ from werkzeug.exceptions import InternalServerError
 
 from ..ctx import LATE, LOOP, WORKER, raise_collected
 from ..lazy import late_module
-from ..signals import (
-    appcontext_popped,
-    appcontext_pushed,
-    appcontext_tearing_down,
-    request_started,
-    request_tearing_down,
-)
+from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
 from .hooks import emit, plan_for, run_all
 from .respond import make_response, open_session
@@ -37,26 +32,30 @@ else:
     asyncio = late_module("asyncio")
 
 
-def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: bool = False) -> None:
+def begin(
+    ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: bool = False, websocket: bool = False
+) -> None:
     """Bind the context and find the rule, the plan and the lane of the request.
 
     Runs in the exchange's own ``contextvars`` context. With `in_thread` the whole request stays in the calling thread,
-    which runs no loop; `upgrade` says whether the client asks for another protocol, which rules may refuse.
+    which runs no loop; `upgrade` says whether the client asks for another protocol, which rules may refuse; `websocket`
+    whether the exchange is one already.
     """
     ctx.bind()
     app, request = ctx.app, ctx.request
+    stages = ctx.stages = app.websocket_stages if websocket else app.stages
     if in_thread or app.config["TRUSTED_HOSTS"] is not None:  # (the ASGI side has looked at the host already)
         _check_host(ctx)
     if request.routing_exception is None and ctx.match_error is None:
-        found = app.stages.match(method, path) if not upgrade else None
+        found = stages.match(method, path) if not upgrade else None
         if found is not None:
             request.url_rule, request.view_args = found
         else:
             _match_slowly(ctx)
     rule = request.url_rule
-    plan = app.plans.get(id(rule))
+    plan = stages.plans.get(id(rule))
     if plan is None or plan.number != app.tables.number:
-        plan = plan_for(app, rule)
+        plan = plan_for(app, rule, stages)
     ctx.plan = plan
     if in_thread:
         ctx.lane = WORKER
@@ -97,7 +96,7 @@ async def exchange(ctx: AppContext) -> tuple[Response, Answer]:
                 await open_session(ctx)
             if appcontext_pushed.receivers:
                 await emit(ctx, appcontext_pushed)
-            response = made = await app.stages.full_dispatch(ctx)
+            response = made = await ctx.stages.full_dispatch(ctx)
             return made, made.asgi_answer(request.method, request)
         except Exception as caught:
             error, unfit, response = caught, response, None
@@ -126,7 +125,7 @@ async def _answer_error(ctx: AppContext, error: Exception, unfit: Response | Non
     """Return the response to an error nobody handled, and what is to be sent; `unfit` is one that could not be sent."""
     app, request = ctx.app, ctx.request
     await _drop(ctx, unfit)
-    response: Response = await app.stages.exception(ctx, error)
+    response: Response = await ctx.stages.exception(ctx, error)
     try:
         return response, response.asgi_answer(request.method, request)
     except ValueError as fault:  # the hooks gave this one, too, what cannot be sent
@@ -157,10 +156,10 @@ def tears_down(ctx: AppContext) -> bool:
     """Return whether the end of a request has anything to do, hooks or receivers, that has to be awaited."""
     plan = ctx.plan
     if plan.number != ctx.app.tables.number:
-        plan = ctx.plan = plan_for(ctx.app, ctx.request.url_rule)
+        plan = ctx.plan = plan_for(ctx.app, ctx.request.url_rule, ctx.stages)
     return (
         plan.tears_down
-        or bool(request_tearing_down.receivers)
+        or bool(ctx.stages.tearing_down.receivers)
         or bool(appcontext_tearing_down.receivers)
         or bool(appcontext_popped.receivers)
     )
@@ -171,11 +170,11 @@ async def full_dispatch(ctx: AppContext) -> Response:
     app = ctx.app
     if not app._got_first_request:
         app._got_first_request = True
-    stages = app.stages
+    stages = ctx.stages
     try:
         try:
-            if request_started.receivers:
-                await emit(ctx, request_started)
+            if stages.started.receivers:
+                await emit(ctx, stages.started)
             if ctx.has_big_form:
                 await InThread(ctx.request.parse_ahead)
             value = await stages.preprocess(ctx) if ctx.plan.preprocesses else None
@@ -220,7 +219,7 @@ def dispatch(ctx: AppContext) -> t.Any:
         return app.make_default_options_response()
     plan = ctx.plan
     if plan.number != app.tables.number or plan.endpoint != rule.endpoint:
-        plan = ctx.plan = plan_for(app, rule)
+        plan = ctx.plan = plan_for(app, rule, ctx.stages)
     # Without a view function the KeyError names the endpoint.
     view: t.Any = plan.view or app.view_functions[rule.endpoint]
     value = view(**request.view_args) if request.view_args else view()
@@ -233,18 +232,18 @@ def dispatch(ctx: AppContext) -> t.Any:
 async def teardown_request(ctx: AppContext, error: BaseException | None) -> None:
     """Run the teardown functions of the request, all of them, then raise what they raised."""
     app, errors = ctx.app, list[BaseException]()
-    plan = plan_for(app, ctx.request.url_rule)
+    plan = plan_for(app, ctx.request.url_rule, ctx.stages)
     if plan.teardown:
         await run_all(ctx, plan.teardown, errors, error)
-    if request_tearing_down.receivers:
-        await emit(ctx, request_tearing_down, exc=error)
+    if ctx.stages.tearing_down.receivers:
+        await emit(ctx, ctx.stages.tearing_down, exc=error)
     raise_collected(errors)
 
 
 async def teardown_app(ctx: AppContext, error: BaseException | None) -> None:
     """Run the teardown functions of the application context, as `teardown_request`."""
     app, errors = ctx.app, list[BaseException]()
-    steps = plan_for(app, None).app_teardown
+    steps = plan_for(app, None, ctx.stages).app_teardown
     if steps:
         await run_all(ctx, steps, errors, error)
     if appcontext_tearing_down.receivers:
@@ -254,7 +253,7 @@ async def teardown_app(ctx: AppContext, error: BaseException | None) -> None:
 
 async def teardown(ctx: AppContext, error: BaseException | None) -> None:
     """Run every teardown of a context: its request's, then the application's unless another context owns that."""
-    stages, errors = ctx.app.stages, list[BaseException]()
+    stages, errors = ctx.stages, list[BaseException]()
     if "request" in vars(ctx):
         try:
             await stages.teardown_request(ctx, error)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from . import fail, hooks, respond, run
+from .. import signals
+from . import converse, fail, hooks, respond, run
 from .hooks import call, is_async
 from .match import Matcher
 
@@ -64,7 +65,19 @@ class Stages:
     wsgi_app_is_ours: bool
     serves_http_directly: bool
 
+    #: the hook tables: before, after, teardown
+    tables: tuple[str, str, str] = ("before_request_funcs", "after_request_funcs", "teardown_request_funcs")
+    started = signals.request_started
+    finished = signals.request_finished
+    tearing_down = signals.request_tearing_down
+    failed = signals.got_request_exception
+    save_session: Stage = staticmethod(respond.save_session)
+    #: whether a sync view needs a thread whatever the app says, because it has to wait for its client
+    blocks: bool = False
+
     def __init__(self, app: App, base: type[App]) -> None:
+        #: what runs for each rule, by the rule's id
+        self.plans: dict[int, hooks.Plan] = {}
         self.replaced = frozenset(name for name in (*SEAMS, *METHODS) if _is_replaced(app, base, name))
         #: whether a sync method replaces a stage, so that requests need a thread to run it in
         self.sync_overrides = False
@@ -84,6 +97,33 @@ class Stages:
         self.match: t.Callable[[str, str], tuple[Rule, dict[str, t.Any]] | None] = (
             Matcher(app.url_map).match if plainly else _ask_the_adapter
         )
+
+
+class WebsocketStages(Stages):
+    """The stages of websockets: those of requests, but for what is said here.
+
+    A method that replaces a stage of requests knows requests only, so that none is called; the application context is
+    torn down alike.
+    """
+
+    tables = ("before_websocket_funcs", "after_websocket_funcs", "teardown_websocket_funcs")
+    started = signals.websocket_started
+    finished = signals.websocket_finished
+    tearing_down = signals.websocket_tearing_down
+    failed = signals.got_websocket_exception
+    save_session = staticmethod(converse.save_session)
+    blocks = True
+
+    def __init__(self, app: App, base: type[App]) -> None:
+        super().__init__(app, base)
+        for stage, ours in SEAMS.values():
+            if stage != "teardown_app":
+                setattr(self, stage, ours)
+        self.preprocess = converse.preprocess
+        self.dispatch = converse.dispatch
+        self.finalize = converse.finalize
+        self.replaced = self.replaced & {"do_teardown_appcontext", *METHODS}
+        self.preprocesses = self.processes = self.sync_overrides = False
 
 
 def _ask_the_adapter(method: str, path: str) -> None:

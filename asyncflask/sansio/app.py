@@ -21,7 +21,7 @@ from ..helpers import _split_blueprint_path, get_debug_flag
 from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..lazy import late
 from ..logging import create_logger
-from .options import check_rule_options, take_route_options
+from .options import check_rule_options, check_websocket_options, take_route_options
 from .rule import Rule
 from .scaffold import AnyView, Folder, Scaffold, endpoint_of, find_package, setupmethod
 from .tables import HookList
@@ -247,7 +247,12 @@ class App(Scaffold):
         """See `Scaffold.add_url_rule`."""
         if endpoint is None:
             endpoint = endpoint_of(view_func)
-        options["methods"], automatic = self._methods_of(view_func, options.get("methods"), provide_automatic_options)
+        if options.get("websocket"):
+            check_websocket_options(rule, options)
+            options["methods"], automatic = ["GET"], False
+        else:
+            methods = options.get("methods")
+            options["methods"], automatic = self._methods_of(view_func, methods, provide_automatic_options)
         ours = take_route_options(rule, options)
         check_rule_options(rule, options, self.url_rule_class)
 

@@ -10,8 +10,10 @@ from .. import typing as ft
 from .options import check_route_options
 from .scaffold import (
     AfterHook,
+    AfterWebsocketHook,
     AnyView,
     BeforeHook,
+    BeforeWebsocketHook,
     ContextProcessor,
     Folder,
     Scaffold,
@@ -40,6 +42,9 @@ _MERGED_TABLES = (
     "before_request_funcs",
     "after_request_funcs",
     "teardown_request_funcs",
+    "before_websocket_funcs",
+    "after_websocket_funcs",
+    "teardown_websocket_funcs",
     "template_context_processors",
     "url_default_functions",
 )
@@ -334,6 +339,21 @@ class Blueprint(Scaffold):
     def teardown_app_request(self, f: TeardownHook) -> TeardownHook:
         """`teardown_request` for every request of the application."""
         return self._for_app("teardown_request_funcs", f)
+
+    @setupmethod
+    def before_app_websocket(self, f: BeforeWebsocketHook) -> BeforeWebsocketHook:
+        """`before_websocket` for every websocket of the application."""
+        return self._for_app("before_websocket_funcs", f)
+
+    @setupmethod
+    def after_app_websocket(self, f: AfterWebsocketHook) -> AfterWebsocketHook:
+        """`after_websocket` for every websocket of the application."""
+        return self._for_app("after_websocket_funcs", f)
+
+    @setupmethod
+    def teardown_app_websocket(self, f: TeardownHook) -> TeardownHook:
+        """`teardown_websocket` for every websocket of the application."""
+        return self._for_app("teardown_websocket_funcs", f)
 
     @setupmethod
     def app_context_processor(self, f: ContextProcessor) -> ContextProcessor:

@@ -48,6 +48,28 @@ def check_route_options(rule: str, options: t.Mapping[str, t.Any]) -> None:
         raise ValueError(problem) if type(value) in kinds else TypeError(problem)
 
 
+def check_websocket_options(rule: str, options: t.Mapping[str, t.Any]) -> None:
+    """Refuse what a rule for websockets cannot have.
+
+    Args:
+        rule: text of the URL rule, for the message.
+        options: all options given.
+
+    Raises:
+        ValueError: there is a method other than GET, or an option that only requests have.
+    """
+    methods = options.get("methods")
+    if methods is not None and set(methods) != {"GET"}:
+        raise ValueError(f"The websocket rule {rule!r} can't have methods: its handshake is always a GET.")
+    if options.get("stream_body"):
+        raise ValueError(f"The websocket rule {rule!r} can't have 'stream_body': a handshake has no body.")
+    if options.get("threaded") is False:
+        raise ValueError(
+            f"The websocket rule {rule!r} can't have 'threaded=False': a 'def' handler that waits for its client would"
+            " block the event loop. Make it 'async def'."
+        )
+
+
 def take_route_options(rule: str, options: dict[str, t.Any]) -> dict[str, t.Any]:
     """Take our options out of `options`.
 

@@ -29,6 +29,9 @@ if t.TYPE_CHECKING:
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 View = t.TypeVar("View", bound=ft.RouteCallable)
 BeforeHook = t.TypeVar("BeforeHook", bound=ft.BeforeRequestCallable)
+Listener = t.TypeVar("Listener", bound=ft.WebsocketCallable)
+BeforeWebsocketHook = t.TypeVar("BeforeWebsocketHook", bound=ft.BeforeWebsocketCallable)
+AfterWebsocketHook = t.TypeVar("AfterWebsocketHook", bound=ft.AfterWebsocketCallable)
 AfterHook = t.TypeVar("AfterHook", bound=ft.AfterRequestHook)
 TeardownHook = t.TypeVar("TeardownHook", bound=ft.TeardownCallable)
 ContextProcessor = t.TypeVar("ContextProcessor", bound=ft.TemplateContextProcessorCallable)
@@ -98,6 +101,9 @@ class Scaffold:
     before_request_funcs: dict[ft.AppOrBlueprintKey, list[ft.BeforeRequestCallable]]
     after_request_funcs: dict[ft.AppOrBlueprintKey, list[ft.AfterRequestCallable[t.Any]]]
     teardown_request_funcs: dict[ft.AppOrBlueprintKey, list[ft.TeardownCallable]]
+    before_websocket_funcs: dict[ft.AppOrBlueprintKey, list[ft.BeforeWebsocketCallable]]
+    after_websocket_funcs: dict[ft.AppOrBlueprintKey, list[ft.AfterWebsocketCallable]]
+    teardown_websocket_funcs: dict[ft.AppOrBlueprintKey, list[ft.TeardownCallable]]
     template_context_processors: dict[ft.AppOrBlueprintKey, list[ft.TemplateContextProcessorCallable]]
     url_value_preprocessors: dict[ft.AppOrBlueprintKey, list[ft.URLValuePreprocessorCallable]]
     url_default_functions: dict[ft.AppOrBlueprintKey, list[ft.URLDefaultCallable]]
@@ -122,6 +128,9 @@ class Scaffold:
         self.before_request_funcs = HookTable(self.tables)
         self.after_request_funcs = HookTable(self.tables)
         self.teardown_request_funcs = HookTable(self.tables)
+        self.before_websocket_funcs = HookTable(self.tables)
+        self.after_websocket_funcs = HookTable(self.tables)
+        self.teardown_websocket_funcs = HookTable(self.tables)
         self.url_default_functions = HookTable(self.tables)
         first: list[ft.TemplateContextProcessorCallable] = [_default_template_ctx_processor]
         processors: dict[ft.AppOrBlueprintKey, list[ft.TemplateContextProcessorCallable]] = {None: first}
@@ -247,6 +256,44 @@ class Scaffold:
         return self._method_route("DELETE", rule, options)
 
     @setupmethod
+    def websocket(self, rule: str, **options: t.Any) -> t.Callable[[Listener], Listener]:
+        """Return a decorator that registers a handler of websockets for `rule`.
+
+        Args:
+            rule: the URL rule.
+            options: those of `add_websocket`, `endpoint` among them.
+
+        Source: Quart docs, "Using websockets".
+        """
+
+        def register(handler: Listener) -> Listener:
+            chosen = dict(options)
+            self.add_websocket(rule, chosen.pop("endpoint", None), handler, **chosen)
+            return handler
+
+        return register
+
+    @setupmethod
+    def add_websocket(
+        self, rule: str, endpoint: str | None = None, view_func: ft.WebsocketCallable | None = None, **options: t.Any
+    ) -> None:
+        """Register a URL rule for websockets and, when it is given, the handler.
+
+        A ``def`` handler runs in a worker thread for as long as its client stays, an ``async def`` one on the loop.
+
+        Args:
+            rule: the URL rule; one for requests may have the same text.
+            endpoint: name of the rule for `url_for`; by default the handler's name.
+            view_func: the handler.
+            options: those of `add_url_rule`. With `on_disconnect="cancel"` the handler is cancelled when its client
+                leaves; otherwise whatever it next receives or sends raises WebsocketDisconnected.
+
+        Raises:
+            TypeError, ValueError, AssertionError: as `add_url_rule`.
+        """
+        self.add_url_rule(rule, endpoint, t.cast(AnyView, view_func), websocket=True, **options)
+
+    @setupmethod
     def add_url_rule(
         self,
         rule: str,
@@ -263,7 +310,7 @@ class Scaffold:
             view_func: answers the requests. Its attributes `methods`, `required_methods` and
                 `provide_automatic_options` are the defaults of the options of these names.
             provide_automatic_options: whether OPTIONS is answered for the view.
-            options: `methods` (default GET), those of `werkzeug.routing.Rule`, and
+            options: `methods` (default GET), those of `werkzeug.routing.Rule` (`websocket` among them), and
                 `threaded` (None: as the app; False: a `def` view runs on the event loop; True: in a thread),
                 `stream_body` (True: the view reads the body while it comes in),
                 `on_disconnect` ("finish" or "cancel": what becomes of the view when the client leaves).
@@ -293,6 +340,27 @@ class Scaffold:
     def teardown_request(self, f: TeardownHook) -> TeardownHook:
         """Register a function to run when a request's context ends, with the unhandled exception or None."""
         self.teardown_request_funcs[None].append(f)
+        return f
+
+    @setupmethod
+    def before_websocket(self, f: BeforeWebsocketHook) -> BeforeWebsocketHook:
+        """Register a function to run before each websocket handler; anything but None answers the handshake instead."""
+        self.before_websocket_funcs[None].append(f)
+        return f
+
+    @setupmethod
+    def after_websocket(self, f: AfterWebsocketHook) -> AfterWebsocketHook:
+        """Register a function to run after each websocket handler; it returns its argument or another response.
+
+        The argument is the answer to the handshake, or None for a websocket that was accepted, as most are.
+        """
+        self.after_websocket_funcs[None].append(f)
+        return f
+
+    @setupmethod
+    def teardown_websocket(self, f: TeardownHook) -> TeardownHook:
+        """Register a function to run when a websocket's context ends, with the unhandled exception or None."""
+        self.teardown_websocket_funcs[None].append(f)
         return f
 
     @setupmethod

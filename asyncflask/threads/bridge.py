@@ -21,7 +21,7 @@ else:
     asyncio = late_module("asyncio")
 
 T = TypeVar("T")
-Side = bool | Literal["late", "stream"]
+Side = bool | Literal["late", "stream", "websocket"]
 
 LOOK_AGAIN = 0.2
 """Seconds between two looks of a waiting thread at whether its loop still runs."""
@@ -46,7 +46,7 @@ class Bridge(ABC):
             args: its arguments.
             side: for sync parts of async requests, which must not wait for a thread that views hold. "late" is for
                 those after the view, which may give back what earlier parts of other requests wait for, and "stream"
-                for bodies, which may take as long as their clients like.
+                for bodies, which may take as long as their clients like; "websocket" for handlers of websockets.
 
         Returns:
             a future of the loop that `cancel()` does not touch.
@@ -207,7 +207,7 @@ class PoolBridge(Bridge):
         loop: the serving loop.
         views: workers for sync requests.
         side: workers for the sync parts of async requests.
-        late, stream: workers for the parts of these names; by default those of `side`.
+        late, stream, websocket: workers for the parts of these names; by default those of `side`.
     """
 
     def __init__(
@@ -217,11 +217,13 @@ class PoolBridge(Bridge):
         side: WorkerPool,
         late: WorkerPool | None = None,
         stream: WorkerPool | None = None,
+        websocket: WorkerPool | None = None,
     ) -> None:
         self._loop = loop
         self.views = views
         self.side = side
-        self._pools: dict[Side, WorkerPool] = {False: views, True: side, "late": late or side, "stream": stream or side}
+        named: dict[Side, WorkerPool] = {"late": late or side, "stream": stream or side, "websocket": websocket or side}
+        self._pools: dict[Side, WorkerPool] = {False: views, True: side, **named}
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

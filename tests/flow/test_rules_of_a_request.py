@@ -38,4 +38,4 @@ def test_rules_that_are_gone_are_not_kept_for_ever(app: App, monkeypatch: pytest
     monkeypatch.setattr(hooks, "MOST_PLANS", 10)
     client = app.test_client()
     assert "".join(client.get("/").text for _ in range(60)) == "abc" * 20
-    assert len(app.plans) <= 10
+    assert len(app.stages.plans) <= 10

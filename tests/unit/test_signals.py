@@ -23,6 +23,7 @@ NAMES = [
     "template_rendered",
     "websocket_finished",
     "websocket_started",
+    "websocket_tearing_down",
 ]
 
 
