@@ -27,6 +27,7 @@ from . import typing as ft
 from .asgi.http import serve_http
 from .asgi.lifespan import serve_lifespan
 from .asgi.mount import Mounts, is_asgi
+from .asgi.shutdown import OpenStreams, ShutdownEvent, SignalWatch
 from .asgi.websocket import serve_websocket
 from .ctx import AppContext, RequestContext
 from .globals import _cv_app, _cv_request, g, request, session
@@ -130,6 +131,9 @@ class App(Resources, SansioApp):
         WEBSOCKET_THREADS=100,
         WEBSOCKET_QUEUE=16,
         MAX_WEBSOCKET_MESSAGE=16 * 1024 * 1024,
+        BODY_TIMEOUT=None,
+        RESPONSE_TIMEOUT=60.0,
+        STREAM_SHUTDOWN_TIMEOUT=10.0,
     )
 
     request_class: type[Request] = Request
@@ -139,6 +143,7 @@ class App(Resources, SansioApp):
     session_interface: SessionInterface = SecureCookieSessionInterface()
 
     _bridge: PoolBridge | None = None
+    _signals: SignalWatch | None = None
 
     # fmt: off
     def __init__(
@@ -153,6 +158,9 @@ class App(Resources, SansioApp):
         )
         # fmt: on
         self.mounts: Mounts = Mounts()
+        #: set when the server has been told to stop (Quart has the name)
+        self.shutdown_event: ShutdownEvent = ShutdownEvent()
+        self.open_streams: OpenStreams = OpenStreams()
         if self.has_static_folder:
             if bool(static_host) != host_matching:
                 raise AssertionError("Invalid static_host/host_matching combination")
@@ -364,11 +372,27 @@ class App(Resources, SansioApp):
     async def startup(self) -> None:
         """Begin to serve: called by the lifespan of an ASGI server."""
         self.bridge()
+        self.shutdown_event.clear()
+        self.open_streams.begin()
+        self._signals = SignalWatch(self.begin_shutdown)
 
     async def shutdown(self) -> None:
         """End serving: running requests in worker threads end, then the threads do."""
+        self.begin_shutdown()
+        if self._signals is not None:
+            self._signals.stop()
         await asyncio.to_thread(self.close_threads)
         self._bridge = None
+
+    def begin_shutdown(self) -> None:
+        """Set `shutdown_event`, and let open streams end, since a server that stops waits for them.
+
+        Streams that are endless by nature, as server-sent events, end at once. Others are cut off after
+        ``STREAM_SHUTDOWN_TIMEOUT`` seconds. A server calls this when it is told to stop, in any thread and as often as
+        it likes; where it does not know of this, the signals SIGTERM and SIGINT do.
+        """
+        self.shutdown_event.set()
+        self.open_streams.end_all(self.config["STREAM_SHUTDOWN_TIMEOUT"])
 
     def close_threads(self, timeout: float | None = 30.0) -> None:
         """Let the worker threads end what they do, `timeout` seconds at most; a later request starts new ones."""

@@ -105,6 +105,8 @@ class AppContext:
     # ... and about its body: whether it is a form that is better parsed in a thread; how to read on past the limit.
     has_big_form = False
     read_on: t.Callable[[], t.Coroutine[t.Any, t.Any, None]] | None = None
+    # ... and what cancels it when its client leaves, if its rule says so; not during teardown.
+    cancelled: t.Any = None
     # ... and while it sends a body that keeps this context: the last pop, made inside a step of the body, only leaves
     # its error here. Teardown follows outside of that step, where coroutines can be awaited in the exchange's context.
     sends_body = False

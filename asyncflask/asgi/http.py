@@ -9,16 +9,37 @@ from __future__ import annotations
 import typing as t
 from contextvars import Context, copy_context
 
-from werkzeug.exceptions import ClientDisconnected, HTTPException, ServiceUnavailable
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout, ServiceUnavailable
 
 from ..ctx import INLINE, LOOP, WORKER
 from ..lazy import late_module
 from ..threads import Bridge, InContext, QueueFull, drive
 from ..wrappers.body import Body
 from ..wrappers.stream import BodyStream
-from .disconnect import Listener, cancelled_when_left, listener_of, stop_listening
+from .disconnect import (
+    Listener,
+    cancelled_when_left,
+    listener_of,
+    mark_read,
+    mark_unread,
+    shield,
+    stop_listening,
+    to_anyone,
+    to_its_end,
+)
+from .patience import UNBUFFERED, InTime, Pace
 from .scope import DEBUGGER, client_fault, known_hosts, may_have_body, split_path
-from .stream import Contexts, End, Message, Receive, Send, close_on_loop, stream_from_thread, stream_on_loop
+from .stream import (
+    Contexts,
+    End,
+    Message,
+    Receive,
+    Send,
+    close_on_loop,
+    send_path,
+    stream_from_thread,
+    stream_on_loop,
+)
 
 if t.TYPE_CHECKING:
     import asyncio
@@ -62,10 +83,10 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     try:
         if asked:
             await _take_body(app, ctx, scope, headers, receive)
-        if ctx.lane is WORKER:
+        if ctx.plan.on_disconnect != "finish":
+            await _by_its_policy(app, ctx, context, receive, send)
+        elif ctx.lane is WORKER:
             await _in_worker(app, ctx, context, receive, send)
-        elif ctx.plan.on_disconnect == "cancel":
-            await _while_connected(app, ctx, context, receive, send)
         else:
             await _on_loop(app, ctx, context, receive, send)
     except Exception:
@@ -80,7 +101,8 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
 
 async def _clean_up(ctx: AppContext, scope: Scope) -> None:
     ctx.sends_body = False
-    await stop_listening(scope)
+    if (listener := await stop_listening(scope)) is not None:
+        ctx.app.open_streams.discard(listener)
     if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
         ctx.end_request()
 
@@ -104,17 +126,25 @@ async def _take_body(app: App, ctx: AppContext, scope: Scope, headers: dict[byte
     declared = None if length is None else int(length)
     limit = app.config["MAX_CONTENT_LENGTH"]
     request = ctx.request
+    if (seconds := app.config["BODY_TIMEOUT"]) is not None:
+        receive = InTime(receive, seconds)
     if ctx.plan.stream_body:
         bridge = bridge_of(app, ctx)
-        request.asgi_body = BodyStream(_puller(receive), lambda awaitable: bridge.run(awaitable, None), limit, declared)
+        pull, block = _puller(scope, receive), lambda awaitable: bridge.run(awaitable, None)
+        request.asgi_body = BodyStream(pull, block, limit, declared)
+        mark_unread(scope)
         return
     body = request.asgi_body = Body(limit, declared)
     if body.wants_more:
         # Most bodies come in one piece.
-        message = await receive()
-        if not take_piece(body, message):
-            await read_body(app, ctx, body, receive)
-    if body.over_limit:  # a hook may raise the limit
+        try:
+            message = await receive()
+        except RequestTimeout as error:
+            body.cut(error)
+        else:
+            if not take_piece(body, message):
+                await read_body(app, ctx, body, receive)
+    if body.over_limit or body.late:  # a hook may raise the limit; what is late is not waited for any more
         ctx.read_on = lambda: read_body(app, ctx, body, receive)
         if ctx.lane is WORKER:
             bridge = bridge_of(app, ctx)
@@ -128,7 +158,11 @@ async def read_body(app: App, ctx: AppContext, body: Body, receive: Receive) -> 
     while body.wants_more:
         if body.needs_spool:
             await bridge_of(app, ctx).submit(body.spool, side=True)
-        if take_piece(body, await receive()):
+        try:
+            message = await receive()
+        except RequestTimeout as error:
+            return body.cut(error)
+        if take_piece(body, message):
             return
 
 
@@ -144,7 +178,7 @@ def take_piece(body: Body, message: Message) -> bool:
     return True
 
 
-def _puller(receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
+def _puller(scope: Scope, receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
     """Return what a streamed body pulls its pieces with: bytes, b"" at the end. ClientDisconnected: the client left."""
     over = False
 
@@ -153,8 +187,11 @@ def _puller(receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
         while not over:
             message = await receive()
             if message["type"] == "http.disconnect":
+                mark_read(scope, left=True)
                 raise ClientDisconnected()
             over = not message.get("more_body", False)
+            if over:
+                mark_read(scope)
             if message.get("body"):
                 return t.cast(bytes, message["body"])
         return b""
@@ -175,7 +212,7 @@ async def _on_loop(app: App, ctx: AppContext, context: Context, receive: Receive
     else:
         _, answer = await InContext(work, context, bridge_of(app, ctx), wish)
     status, pairs, body, response = answer
-    if response is not None or ctx.read_on is not None:
+    if response is not None or ctx.read_on is not None or len(t.cast(bytes, body)) > UNBUFFERED:
         return await _send(answer, app, ctx, context, receive, send)
     try:
         await send({"type": "http.response.start", "status": status, "headers": pairs})
@@ -184,9 +221,17 @@ async def _on_loop(app: App, ctx: AppContext, context: Context, receive: Receive
         return
 
 
-async def _while_connected(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
-    async with cancelled_when_left(listener_of(t.cast(Scope, ctx.request.scope), receive)):
-        await _on_loop(app, ctx, context, receive, send)
+async def _by_its_policy(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
+    """Run a request whose rule says what happens when its client leaves: "cancel" or "shield"."""
+    scope = t.cast(Scope, ctx.request.scope)
+    serve = _in_worker if ctx.lane is WORKER else _on_loop
+    if ctx.plan.on_disconnect == "cancel":
+        ctx.cancelled = cancelled_when_left(listener_of(scope, receive))
+        async with ctx.cancelled:
+            await serve(app, ctx, context, receive, send)
+    else:
+        shield(scope)
+        await to_its_end(serve(app, ctx, context, receive, to_anyone(send)))
 
 
 async def _send(answer: Answer, app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
@@ -195,6 +240,8 @@ async def _send(answer: Answer, app: App, ctx: AppContext, context: Context, rec
     if body is None:
         assert response is not None, "a body that is not there has to be iterated"
         return await _stream(app, ctx, context, response, start, receive, send)
+    if len(body) > UNBUFFERED and (seconds := _seconds(app, response)) is not None:
+        send = Pace(send, seconds)
     try:
         await send(start)
         await send({"type": "http.response.body", "body": body})
@@ -216,15 +263,43 @@ async def _stream(
     app: App, ctx: AppContext, context: Context, response: Response, start: Message, receive: Receive, send: Send
 ) -> None:
     bridge = bridge_of(app, ctx)
-    listener = listener_of(t.cast(Scope, ctx.request.scope), receive)
-    if response.is_async_iterable or ctx.lane is INLINE:
+    listener, send = _begin_stream(app, ctx, response, receive, send)
+    if response.is_async_iterable or response.reads_file or ctx.lane is INLINE:
         end = _ending(app, ctx, context, bridge)
-        await stream_on_loop(response, start, bridge, context, send, listener, end)
+        path = response.asgi_path() if _sends_paths(ctx) else None
+        if path is None:
+            await stream_on_loop(response, start, bridge, context, send, listener, end)
+        else:
+            await send_path(response, path, start, bridge, context, send, end)
     else:
         ctx.lane = WORKER  # the body is produced in a thread, and so ends the request there
         contexts, end_there = (context, copy_context()), _ending_in_thread(app, ctx, context, bridge)
         steps = (response, start, bridge, contexts, send, listener, end_there)
         await bridge.submit(stream_from_thread, *steps, side="stream")
+
+
+def _begin_stream(app: App, ctx: AppContext, response: Response, receive: Receive, send: Send) -> tuple[Listener, Send]:
+    """Return what ends a stream early, and what it is sent by. On the loop."""
+    request = ctx.request
+    scope = t.cast(Scope, request.scope)
+    if "stream" not in vars(request):  # nobody has asked for the body, and so nobody is going to read it
+        mark_read(scope)
+    listener = listener_of(scope, receive)
+    app.open_streams.add(listener, response.is_endless)
+    seconds = _seconds(app, response)
+    if seconds is not None or response.heartbeat is not None:
+        send = Pace(send, seconds, listener, response.heartbeat)
+    return listener, send
+
+
+def _seconds(app: App, response: Response | None) -> float | None:
+    """Return how long the client may take over one message."""
+    own = ... if response is None else response.timeout
+    return app.config["RESPONSE_TIMEOUT"] if own is ... else own
+
+
+def _sends_paths(ctx: AppContext) -> bool:
+    return "http.response.pathsend" in (t.cast(Scope, ctx.request.scope).get("extensions") or ())
 
 
 def _ending(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> End:
@@ -276,8 +351,15 @@ def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive
     inside, outside = contexts
     _, answer = drive(app.exchange(ctx), inside, bridge)
     status, pairs, body, response = answer
-    if response is None or (response.is_async_iterable and not ctx.pushes):
+    if response is None:
         return answer
+    if not ctx.pushes:  # else its context, which it keeps, ends in this thread
+        if response.is_async_iterable:
+            return answer
+        if body is None and response.reads_file and not response.has_callbacks:
+            # No thread waits for clients that are slow to take a file.
+            content = response.take_small_file()
+            return answer if content is None else (status, pairs, content, None)
     end = _ending_in_thread(app, ctx, inside, bridge)
     if response.is_async_iterable:  # it keeps the request's context, whose end belongs in this thread
         try:
@@ -286,10 +368,12 @@ def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive
             end()
         return None
     start = {"type": "http.response.start", "status": status, "headers": _with_close(ctx, pairs)}
-    listener = bridge.run(_listening(t.cast(Scope, ctx.request.scope), receive), Context())
+    listener, send = bridge.run(_beginning(app, ctx, response, receive, send), Context())
     stream_from_thread(response, start, bridge, contexts, send, listener, end, body)
     return None
 
 
-async def _listening(scope: Scope, receive: Receive) -> Listener:
-    return listener_of(scope, receive)
+async def _beginning(
+    app: App, ctx: AppContext, response: Response, receive: Receive, send: Send
+) -> tuple[Listener, Send]:
+    return _begin_stream(app, ctx, response, receive, send)

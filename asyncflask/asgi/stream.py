@@ -6,11 +6,12 @@ runs outside of it, so that nothing a request has set can reach the next request
 
 from __future__ import annotations
 
+import threading
 import typing as t
 from contextvars import Context
 
 from ..lazy import late_module
-from ..threads import Bridge, InContext, is_interrupted
+from ..threads import Bridge, InContext, InThread, is_interrupted, this_thread
 from .disconnect import Listener, cancelled_when_left
 
 if t.TYPE_CHECKING:
@@ -50,6 +51,38 @@ async def deliver(send: Send, message: Message) -> None:
         raise ClientGone from error
 
 
+class Interrupt:
+    """Ends, when the answer is to end, what the generator in a thread waits for on the loop.
+
+    Args:
+        listener: of the request.
+
+    What else it waits for cannot be ended: such a stream ends at its next piece. Made in the thread.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._job = this_thread().job
+        self._lock = threading.Lock()
+        self._in_step = False
+        if self._job is not None:
+            listener.loop.call_soon_threadsafe(listener.when_left, self._end)
+
+    def _end(self) -> None:
+        with self._lock:
+            if self._in_step and self._job is not None:
+                self._job.cancel()
+
+    def step(self, context: Context, pieces: t.Any) -> t.Any:
+        """Return the next piece, or `_END`."""
+        with self._lock:
+            self._in_step = True
+        try:
+            return context.run(next, pieces, _END)
+        finally:
+            with self._lock:
+                self._in_step = False
+
+
 def stream_from_thread(
     response: Response,
     start: Message,
@@ -66,18 +99,26 @@ def stream_from_thread(
     `end` is called after the last piece, and after a close that came before that.
     """
     inside, outside = contexts
+    interrupt, complete = Interrupt(listener), False
     try:
         bridge.run(deliver(send, start), outside)
         try:
             pieces = inside.run(response.asgi_pieces) if body is None else iter((body,))
-            while (piece := inside.run(next, pieces, _END)) is not _END:
+            while not complete:
+                piece = interrupt.step(inside, pieces)
                 if listener.gone or is_interrupted():
-                    return
-                if piece:
+                    break
+                complete = piece is _END
+                if piece and not complete:
                     bridge.run(deliver(send, part(piece)), outside)
+        except asyncio.CancelledError:
+            if not listener.gone:
+                raise
         finally:
+            is_interrupted()  # the rest is to run
             end()
-        bridge.run(deliver(send, LAST), outside)
+        if complete or listener.cleanly:
+            bridge.run(deliver(send, LAST), outside)
     except ClientGone:
         return
     finally:
@@ -90,18 +131,20 @@ def stream_from_thread(
 async def stream_on_loop(
     response: Response, start: Message, bridge: Bridge, context: Context, send: Send, listener: Listener, end: End
 ) -> None:
-    """As `stream_from_thread`, on the loop: for an async iterable, or a sync one that is to run in place."""
+    """As `stream_from_thread`, on the loop: for an async iterable, a file, or a sync one that is to run in place."""
     try:
         # Teardown and closing are left out of what the client's leaving cancels: they have to come to their ends.
         try:
+            await deliver(send, start)
             async with cancelled_when_left(listener):
-                await deliver(send, start)
                 await _send_pieces(response, bridge, context, send, listener)
         finally:
             await end()
-        async with cancelled_when_left(listener):
-            if not listener.gone:
+        if not listener.gone:
+            async with cancelled_when_left(listener):
                 await deliver(send, LAST)
+        elif listener.cleanly:
+            await deliver(send, LAST)
     except ClientGone:
         return
     finally:
@@ -111,7 +154,8 @@ async def stream_on_loop(
 async def _send_pieces(response: Response, bridge: Bridge, context: Context, send: Send, listener: Listener) -> None:
     taken = 0
     pieces = context.run(_pieces, response)
-    while (piece := await InContext(_next(pieces), context, bridge)) is not _END:
+    following = _read if response.reads_file else _next
+    while (piece := await InContext(following(pieces), context, bridge)) is not _END:
         if listener.gone:
             return
         if piece:
@@ -119,6 +163,19 @@ async def _send_pieces(response: Response, bridge: Bridge, context: Context, sen
         taken += 1
         if taken % PIECES_PER_TURN == 0:
             await asyncio.sleep(0)
+
+
+async def send_path(
+    response: Response, path: str, start: Message, bridge: Bridge, context: Context, send: Send, end: End
+) -> None:
+    """Let the server send a file. (ASGI specification, Path Send extension.)"""
+    try:
+        await deliver(send, start)
+        await deliver(send, {"type": "http.response.pathsend", "path": path})
+    except ClientGone:
+        return
+    finally:
+        await close_on_loop(response, bridge, context, end)
 
 
 async def close_on_loop(response: Response, bridge: Bridge, context: Context, end: End) -> None:
@@ -140,3 +197,8 @@ def _pieces(response: Response) -> t.Any:
 
 async def _next(pieces: t.Any) -> t.Any:
     return await anext(pieces, _END) if hasattr(pieces, "__anext__") else next(pieces, _END)
+
+
+async def _read(pieces: t.Any) -> t.Any:
+    # Reading waits for the disk; the thread is had for one step, so that no slow client keeps it.
+    return await InThread(next, (pieces, _END), "stream")

@@ -111,6 +111,8 @@ async def exchange(ctx: AppContext) -> tuple[Response, Answer]:
         if error is not None and app.should_ignore_error(error):
             error = None
         if tears_down(ctx):
+            if ctx.cancelled is not None:
+                ctx.cancelled.disarm()
             try:
                 await ctx.pop_async(error)
             except BaseException:

@@ -17,7 +17,7 @@ from werkzeug.routing import Rule
 ROUTE_OPTIONS: t.Final[dict[str, tuple[t.Any, tuple[t.Any, ...]]]] = {
     "threaded": (None, (None, True, False)),
     "stream_body": (False, (True, False)),
-    "on_disconnect": ("finish", ("finish", "cancel")),
+    "on_disconnect": ("finish", ("finish", "cancel", "shield")),
 }
 
 # said by parameters of add_url_rule and not among those of Rule

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .bridge import Bridge, LoopThread, PoolBridge, Side, background, run_anywhere, run_async, waited_for
 from .caller import CallerBridge
 from .drive import InContext, InThread, OnLoop, drive
-from .local import current_bridge, is_interrupted
+from .local import current_bridge, is_interrupted, this_thread
 from .pool import QueueFull, Stats, WorkerPool
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "is_interrupted",
     "run_anywhere",
     "run_async",
+    "this_thread",
     "waited_for",
 ]

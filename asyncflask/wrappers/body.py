@@ -14,9 +14,11 @@ from tempfile import TemporaryFile
 from typing import IO, Any, BinaryIO, cast
 from weakref import WeakSet
 
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 SPOOL_AT = 512 * 1024
+
+TOO_LONG = "The request body is longer than its Content-Length."
 SMALL = 4 * 1024
 """Pieces of fewer bytes than this are put together as they come."""
 
@@ -34,6 +36,7 @@ class Body:
     __slots__ = (
         "_beyond",
         "_ended",
+        "_failure",
         "_in_memory",
         "_left",
         "_lost",
@@ -60,6 +63,7 @@ class Body:
         self._beyond = b""
         self._spool: Spool | None = None
         self._ended = self._left = self._lost = False
+        self._failure: HTTPException | None = None
         self._settle()
 
     # What is known
@@ -75,6 +79,11 @@ class Body:
         if self._left:
             return True
         return self._ended and self.content_length is not None and self.received < self.content_length
+
+    @property
+    def late(self) -> bool:
+        """Whether it was cut because it took too long."""
+        return self._failure is not None
 
     @property
     def complete(self) -> bool:
@@ -136,10 +145,11 @@ class Body:
         self._ended = True
         self.wants_more = False
 
-    def cut(self) -> None:
-        """The client left before the end."""
+    def cut(self, error: HTTPException | None = None) -> None:
+        """The client left before the end, or nobody waits for it any more: readers get `error`, by default 400."""
         if not self.complete:
             self._left = True
+            self._failure = error
             self.wants_more = False
 
     def raise_limit(self, limit: int | None) -> bool:
@@ -201,15 +211,19 @@ class Body:
         Raises:
             RequestEntityTooLarge: 413, more bytes than ``limit`` were declared or received.
             ClientDisconnected: 400, the body ended before it was whole.
+            RequestTimeout: 408, it did not arrive in time.
+            BadRequest: 400, it is longer than was declared.
         """
         if limit is not None and self.size > limit:
             raise RequestEntityTooLarge()
         if self.wants_more and self.refill is not None:
             self.refill()
+        if self.content_length is not None and self.received > self.content_length:
+            raise BadRequest(TOO_LONG)
         if self.complete:
             return
         if self.truncated:
-            raise ClientDisconnected()
+            raise self._failure or ClientDisconnected()
         # Refused at the limit that held while it arrived: the rest was never read, or was thrown away.
         raise RequestEntityTooLarge()
 

@@ -12,6 +12,7 @@ from werkzeug.datastructures.mixins import ImmutableHeadersMixin
 from werkzeug.exceptions import BadRequestKeyError
 
 from ..lazy import lazy
+from .file import FileBody
 
 # What the server or the test client knows better than the scope does.
 KEPT_FROM_CLIENT = frozenset(
@@ -112,6 +113,7 @@ def environ_from_scope(scope: Mapping[str, Any], path: str, root_path: str, inpu
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileBody,
     }
     environ["RAW_URI"] = environ["REQUEST_URI"]
     environ.update(address_variables(scope))

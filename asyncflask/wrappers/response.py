@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from functools import lru_cache
 from http import HTTPStatus
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.datastructures import Headers
@@ -13,6 +15,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from .. import json
 from ..plain import is_plain
+from .file import STEP, FileBody, file_behind
 from .headers import ContentType, Pair, check_cookie_part, content_type_for, encode_headers
 from .request import Request
 
@@ -132,6 +135,14 @@ class Response(Recast, BaseResponse):
     json_module: Any = json
     autocorrect_location_header = False
 
+    #: Seconds that the client may take over one piece of a streamed body: ``None`` for any time, ``...`` for what
+    #: ``RESPONSE_TIMEOUT`` says. (Quart has the name.)
+    timeout: float | EllipsisType | None = ...
+    #: Whether a streamed body goes on until somebody ends it. It is ended at once, cleanly, when the server stops.
+    is_endless: bool = False
+    #: After how many seconds without a piece of the body something is sent in its place, and what.
+    heartbeat: tuple[float, bytes] | None = None
+
     _made_lazily = not is_plain()
     _iterating: AsyncIterator[str | bytes] | None = None
 
@@ -231,6 +242,11 @@ class Response(Recast, BaseResponse):
         return bool(self._on_close) or hasattr(body, "close") or hasattr(body, "aclose")
 
     @property
+    def has_callbacks(self) -> bool:
+        """Whether ``call_on_close`` was given anything."""
+        return bool(self._on_close)
+
+    @property
     def _has_body_of_its_own(self) -> bool:
         return "response" in self.__dict__ or "_on_close" in self.__dict__
 
@@ -323,6 +339,28 @@ class Response(Recast, BaseResponse):
         if self.is_sequence:
             return b"".join(self.iter_encoded())
         return None
+
+    @property
+    def reads_file(self) -> bool:
+        """Whether iterating over the body does nothing but read a file, which may be done in any thread."""
+        return self.direct_passthrough and file_behind(self.response) is not None
+
+    def asgi_path(self) -> str | None:
+        """The path of the file that the body is, from its first byte to its last, for servers that send files."""
+        body: Any = self.response
+        found = body.whole_path if self.reads_file and type(body) is FileBody and self.status_code == 200 else None
+        return found[0] if found is not None and found[1] == self.content_length else None
+
+    def take_small_file(self) -> bytes | None:
+        """Read a body that is a file, if it is small, and close it; ``None``, and nothing read, if it is not small.
+
+        Blocks on the disk.
+        """
+        length = self.content_length
+        if length is None or length > STEP or not self.reads_file:
+            return None
+        with closing(self):
+            return b"".join(self.asgi_pieces())
 
     def asgi_pieces(self) -> Iterator[bytes]:
         """Iterate over a sync body, in the thread or on the loop it belongs to."""

@@ -6,11 +6,11 @@ import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 
-from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.wsgi import LimitedStream, get_input_stream
 
 from ..lazy import late_module
-from .body import Body
+from .body import TOO_LONG, Body
 
 if TYPE_CHECKING:
     import asyncio
@@ -92,10 +92,11 @@ class BodyStream(io.BufferedIOBase):
                 self._failure = ClientDisconnected()
                 raise self._failure
             return b""
-        before = self.received
         self.received += len(chunk)
         if self.content_length is not None:
-            chunk = chunk[: self.content_length - before]
+            if self.received > self.content_length:
+                self._failure = BadRequest(TOO_LONG)
+                raise self._failure
         elif self.over_limit:
             self._failure = RequestEntityTooLarge()
             raise self._failure

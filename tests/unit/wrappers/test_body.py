@@ -7,7 +7,7 @@ import gc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
 from asyncflask.wrappers.body import Body
 
@@ -64,7 +64,16 @@ def test_never_more_than_declared():
     body = fed(b"abc", b"def", b"ghi", content_length=4)
     assert body.data() == b"abcd"
     assert body.received == 9
-    body.check(None)
+    with pytest.raises(BadRequest, match="longer than its Content-Length"):
+        body.check(None)
+
+
+def test_what_took_too_long_is_408():
+    body = fed(b"abc", content_length=4, end=False)
+    body.cut(RequestTimeout())
+    assert body.late and not body.wants_more
+    with pytest.raises(RequestTimeout):
+        body.check(None)
 
 
 def test_shorter_than_declared_is_400():
@@ -243,6 +252,8 @@ def test_whatever_comes_is_whole_or_refused(chunks, declared, limit):
         assert limit is not None and max(len(expected), declared or 0) > limit
     except ClientDisconnected:
         assert len(sent) < declared
+    except BadRequest:
+        assert len(sent) > declared
     else:
         assert body.data() == expected == body.open().read()
     body.close()

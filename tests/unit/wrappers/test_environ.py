@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadRequestKeyError
 from werkzeug.wrappers import Request as BaseRequest
 
 from asyncflask.wrappers.environ import RequestHeaders, environ_from_scope
+from asyncflask.wrappers.file import FileBody
 
 
 def scope(**changes):
@@ -51,6 +52,7 @@ def test_everything_that_pep_3333_asks_for():
     assert environ.pop("wsgi.input").read() == b"abc"
     assert environ.pop("wsgi.errors") is sys.stderr
     assert environ.pop("asgi.scope") == scope()
+    assert environ.pop("wsgi.file_wrapper") is FileBody
     assert environ == {
         "REQUEST_METHOD": "POST",
         "SCRIPT_NAME": "/app",

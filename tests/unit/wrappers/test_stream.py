@@ -6,7 +6,7 @@ import asyncio
 import io
 
 import pytest
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge
 
 from asyncflask.wrappers.body import Body
 from asyncflask.wrappers.stream import BodyInput, BodyStream, limited_input
@@ -139,7 +139,8 @@ def test_shorter_than_declared_is_400(read_all):
 
 def test_never_past_the_declared_length(read_all):
     stream = streamed(b"abc", b"def", b"ghi", content_length=4)
-    assert read_all(stream) == b"abcd"
+    with pytest.raises(BadRequest, match="longer than its Content-Length"):
+        read_all(stream)
     assert stream.unread == [b"ghi"]
 
 
