@@ -14,6 +14,8 @@ from types import ModuleType
 
 from werkzeug.utils import import_string
 
+from .versions import WatchedDict
+
 if t.TYPE_CHECKING:
     from .sansio.app import App
 
@@ -58,7 +60,7 @@ class ConfigAttribute(t.Generic[T]):
         obj.config[self.__name__] = value
 
 
-class Config(dict[str, t.Any]):
+class Config(WatchedDict[str, t.Any]):
     """A dict of settings with loaders for objects, files and the environment.
 
     Objects, Python files, data files and mappings contribute only names in upper case, so that helpers in them stay
@@ -67,10 +69,12 @@ class Config(dict[str, t.Any]):
     Args:
         root_path: folder that relative file names start from; the application passes its own root path.
         defaults: settings to start with.
+
+    Every change bumps `version`, which the application makes its own: what it has worked out ahead is then remade.
     """
 
     def __init__(self, root_path: FilePath, defaults: dict[str, t.Any] | None = None) -> None:
-        super().__init__(() if defaults is None else defaults)
+        super().__init__(items=defaults)
         self.root_path = root_path
 
     def from_object(self, obj: object | str) -> None:

@@ -101,28 +101,65 @@ class _AppCtxGlobals:
         return object.__repr__(self) if ctx is None else f"<flask.g of {ctx.app.name!r}>"
 
 
-app_ctx: AppContext = LocalProxy(_cv_app, "app_owner", unbound_message=_no_app_msg)  # type: ignore[assignment]
+def _proxy(attribute: str, unbound_message: str) -> t.Any:
+    """Return a proxy of an attribute of the current context.
+
+    It is Werkzeug's, with short ways for what programs do all the time: those of Werkzeug take several times as long.
+    """
+    current, own_attribute = _cv_app.get, object.__getattribute__
+
+    def target() -> t.Any:
+        ctx = current(None)
+        if ctx is None:
+            raise RuntimeError(unbound_message)
+        return getattr(ctx, attribute)
+
+    class ContextProxy(LocalProxy[t.Any]):
+        __slots__ = ()
+
+        def __getattribute__(self, name: str) -> t.Any:
+            # Werkzeug's proxy has no public name of its own; where nothing is bound, it says so.
+            if name[:1] != "_" and (ctx := current(None)) is not None:
+                return getattr(getattr(ctx, attribute), name)
+            return own_attribute(self, name)
+
+        def __setattr__(self, name: str, value: t.Any) -> None:
+            setattr(target(), name, value)
+
+        def __getitem__(self, key: t.Any) -> t.Any:
+            return target()[key]
+
+        def __setitem__(self, key: t.Any, value: t.Any) -> None:
+            target()[key] = value
+
+        def __contains__(self, key: t.Any) -> bool:
+            return key in target()
+
+    return ContextProxy(_cv_app, attribute, unbound_message=unbound_message)
+
+
+app_ctx: AppContext = _proxy("app_owner", _no_app_msg)
 """The current application context. Raises RuntimeError outside of one, like every proxy here."""
 
-current_app: App = LocalProxy(_cv_app, "app", unbound_message=_no_app_msg)  # type: ignore[assignment]
+current_app: App = _proxy("app", _no_app_msg)
 """The application that handles this request or command."""
 
-g: _AppCtxGlobals = LocalProxy(_cv_app, "g", unbound_message=_no_app_msg)  # type: ignore[assignment]
+g: _AppCtxGlobals = _proxy("g", _no_app_msg)
 """A namespace that lives as long as the application context."""
 
-request_ctx: AppContext = LocalProxy(_cv_app, "own_request_ctx", unbound_message=_no_req_msg)  # type: ignore[assignment]
+request_ctx: AppContext = _proxy("own_request_ctx", _no_req_msg)
 """The context of the current request."""
 
-request: Request = LocalProxy(_cv_app, "request", unbound_message=_no_req_msg)  # type: ignore[assignment]
+request: Request = _proxy("request", _no_req_msg)
 """The current request."""
 
-websocket: Websocket = LocalProxy(_cv_app, "websocket", unbound_message=no_websocket_msg)  # type: ignore[assignment]
+websocket: Websocket = _proxy("websocket", no_websocket_msg)
 """The current websocket. In its handler `request` is the same object: what a websocket begins with is a request."""
 
-websocket_ctx: AppContext = LocalProxy(_cv_app, "own_websocket_ctx", unbound_message=no_websocket_msg)  # type: ignore[assignment]
+websocket_ctx: AppContext = _proxy("own_websocket_ctx", no_websocket_msg)
 """The context of the current websocket."""
 
-session: SessionMixin = LocalProxy(_cv_app, "session", unbound_message=_no_req_msg)  # type: ignore[assignment]
+session: SessionMixin = _proxy("session", _no_req_msg)
 """The session of the current request; touching it opens it."""
 
 

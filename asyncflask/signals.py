@@ -6,10 +6,30 @@ websockets, serving and background tasks have Quart's names.)
 
 from __future__ import annotations
 
+import typing as t
+
 from blinker import NamedSignal, Namespace
 
-# Ours alone; an extension makes a Namespace of its own.
-_signals = Namespace()
+from .versions import Version, WatchedDict
+
+connections = Version()
+"""Bumped when a receiver is connected to one of these signals, or disconnected."""
+
+
+class _Signal(NamedSignal):
+    def __init__(self, name: str, doc: str | None = None) -> None:
+        super().__init__(name, doc)
+        self.receivers: dict[t.Any, t.Any] = WatchedDict(connections)
+
+
+class _Namespace(Namespace):
+    # Ours alone; an extension makes a Namespace of its own.
+    def signal(self, name: str, doc: str | None = None) -> NamedSignal:
+        made: NamedSignal = self.setdefault(name, _Signal(name, doc))
+        return made
+
+
+_signals = _Namespace()
 
 appcontext_pushed: NamedSignal = _signals.signal("appcontext-pushed")
 """An application context became current. Receivers get ``(app)``."""

@@ -4,9 +4,10 @@ The index is a copy of the state machine that `werkzeug.routing.Map` builds, so 
 converters by weight) is Werkzeug's. Whatever ends in a redirect or an error, or needs more than a method and a path,
 is answered `None`, which means "ask Werkzeug". A wrong `None` costs time; a wrong answer is a bug.
 
-Three shapes of request, cheapest first: a path without converters is one look-up in a dict; other paths walk the tree
-one segment at a time; the rest is `None`. The state machine is private to Werkzeug: if a release changes it, the
-matcher notices that the attributes it needs are gone and answers `None` from then on.
+Four shapes of request, cheapest first: a path without converters is one look-up in a dict; one that ends in its only
+converter, of a common kind, is one look-up of what stands before; other paths walk the tree one segment at a time; the
+rest is `None`. The state machine is private to Werkzeug: if a release changes it, the matcher notices that the
+attributes it needs are gone and answers `None` from then on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.routing import IntegerConverter, Map
+from werkzeug.routing import IntegerConverter, Map, converters
 from werkzeug.routing.converters import BaseConverter, NumberConverter
 from werkzeug.routing.matcher import StateMachineMatcher
 
@@ -50,14 +51,19 @@ class Unchanged:
 class Target:
     """A rule at the end of a path, with how to convert what its path captured."""
 
-    __slots__ = ("casts", "plain", "rule")
+    __slots__ = ("casts", "defaults", "plain", "plan", "rule", "tame")
 
     def __init__(self, rule: Rule, plain: bool) -> None:
         self.rule: Rule = rule
         self.plain: bool = plain  # False: matching it redirects, or may
+        self.defaults: dict[str, Any] | None = dict(rule.defaults) if rule.defaults else None
         self.casts: tuple[tuple[str, Cast | None], ...] = tuple(
             (name, cast_of(converter)) for name, converter in rule._converters.items()
         )
+        #: Whether converting runs no code but Werkzeug's.
+        self.tame: bool = all(map(is_tame, rule._converters.values()))
+        #: Room for what the caller has worked out for the rule.
+        self.plan: Any = None
 
 
 class Node:
@@ -83,22 +89,65 @@ class Edge:
         self.node: Node = node
 
 
-class Index:
-    """The rules of a map at one moment, ready for look-up. Never changed once made."""
+class End:
+    """An edge to the end of a path over one segment, for one method: what `Table.heads` holds."""
 
-    __slots__ = ("heads", "mark", "root", "static")
+    __slots__ = ("cast", "digits", "name", "target")
+
+    def __init__(self, target: Target, digits: bool) -> None:
+        self.digits: bool = digits  # the segment has to be a decimal number
+        self.target: Target = target
+        self.name, self.cast = target.casts[0]
+
+
+class Table:
+    """What one method finds by one look-up: by the path, or by what stands before its last segment.
+
+    Args:
+        index: the rules.
+        method: in upper case.
+    """
+
+    __slots__ = ("heads", "static")
+
+    def __init__(self, index: Index, method: str) -> None:
+        self.static: dict[str, Target] = {}
+        self.heads: dict[str, tuple[dict[str, Node], tuple[End, ...]]] = {}
+        for path, targets in index.static.items():
+            target = first(targets, method)
+            if target is not None and target.plain:
+                self.static[path] = target
+        for path, node in index.heads.items():
+            ends = ends_of(node, method)
+            if ends:
+                self.heads[path] = node.static, ends
+
+
+class Index:
+    """The rules of a map at one moment, ready for look-up. Never changed once made, but for the tables by method."""
+
+    __slots__ = ("heads", "mark", "methods", "root", "static", "tables")
 
     def __init__(self, mark: object, root: Node | None) -> None:
         self.mark: object = mark
         self.root: Node | None = root
         self.static: dict[str, tuple[Target, ...]] = {}  # path -> the rules that end there
         self.heads: dict[str, Node] = {}  # path -> where a segment with converters may follow
+        self.tables: dict[str, Table] = {}  # made when a method is first asked for
+        self.methods: set[str] = set() if root is None else set(methods_of(root))
         for path, node in static_paths(root, "") if root is not None else ():
             # "//x" is never looked up: the map adapter takes it for "/x" first
             if node.targets and path[:2] != "//":
                 self.static[path] = node.targets
             if node.edges and path[:2] not in {"/", "//"} and not any(e.suffixed for e in node.edges):
                 self.heads[path] = node
+
+    def table_for(self, method: str) -> Table | None:
+        """Return what a method finds by one look-up; None for one that no rule names, or not in upper case."""
+        table = self.tables.get(method)
+        if table is None and method in self.methods:
+            table = self.tables[method] = Table(self, method)
+        return table
 
 
 class Matcher:
@@ -121,35 +170,61 @@ class Matcher:
         self._index = Index(object(), None)
         known = all(hasattr(url_map, name) for name in ("_remap", "_matcher", "_rules_by_endpoint"))
         self._off = not known or is_plain()
+        if self._off:
+            self.find = refuse_to_find  # type: ignore[method-assign]
 
-    def match(self, method: str, path: str) -> tuple[Rule, dict[str, Any]] | None:
-        """Find the rule for a request.
+    def find(self, method: str, path: str) -> tuple[Target, dict[str, Any]] | None:
+        """Find the rule for a request, without running code that is not ours or Werkzeug's.
 
         Args:
             method: the HTTP method; one that is not in upper case is left to Werkzeug.
             path: the decoded path below the script root, with its leading slash.
 
         Returns:
+            where the rule is kept, and its view arguments, as `match`; None: `match` may know, or only Werkzeug.
+        """
+        index = self._index
+        if index.mark is not self._map._remap:
+            index = self._renew()
+        table = index.tables.get(method) or index.table_for(method)
+        if table is None or self._map.host_matching:
+            return None
+        target = table.static.get(path)
+        if target is not None:
+            return target, {} if target.defaults is None else target.defaults.copy()
+        head, _, tail = path.rpartition("/")
+        known = table.heads.get(head)
+        if known is not None and tail and tail not in known[0]:
+            # Werkzeug goes down static segments first, so what is found behind them is what it finds.
+            for end in known[1]:
+                if not end.digits or tail.isdecimal():
+                    try:
+                        value = tail if end.cast is None else end.cast(tail)
+                    except Exception:  # Werkzeug will meet it again, where its caller expects it
+                        return None
+                    target = end.target
+                    return target, {end.name: value} if target.defaults is None else {end.name: value} | target.defaults
+        found = look(index, path, method)
+        return None if found is None or not found[0].tame else converted(*found)
+
+    def match(self, method: str, path: str) -> tuple[Rule, dict[str, Any]] | None:
+        """Find the rule for a request, with converters of any kind.
+
+        Args:
+            method, path: as for `find`.
+
+        Returns:
             the rule and its view arguments, in a dict made for this call; exactly what
             `MapAdapter.match(path, method, return_rule=True)` returns. None: only Werkzeug can say.
         """
         index = self._index
-        url_map = self._map
-        if self._off or url_map.host_matching or not method.isupper():
+        if self._off or self._map.host_matching or not method.isupper():
             return None
-        if index.mark is not url_map._remap:
+        if index.mark is not self._map._remap:
             index = self._renew()
-        for target in index.static.get(path, ()):
-            rule = target.rule
-            if rule.methods is None or method in rule.methods:
-                if not target.plain:
-                    return None
-                return rule, dict(rule.defaults) if rule.defaults else {}
-        try:
-            found = look(index, path, method)
-        except AskWerkzeug:
-            return None
-        return None if found is None else converted(*found)
+        found = look(index, path, method)
+        made = None if found is None else converted(*found)
+        return None if made is None else (made[0].rule, made[1])
 
     def _renew(self) -> Index:
         """Make the index for the rules that the map has now."""
@@ -163,26 +238,21 @@ class Matcher:
             return self._index
 
 
+def refuse_to_find(method: str, path: str) -> None:
+    """What `Matcher.find` is where the short ways are switched off."""
+
+
 # --- walking the tree
 
 
 def look(index: Index, path: str, method: str) -> tuple[Target, Texts] | None:
-    """Find the rule for a path with converters, and the texts that they capture.
-
-    Raises:
-        AskWerkzeug: see `search`.
-    """
-    head, _, tail = path.rpartition("/")
-    node = index.heads.get(head)
-    if node is not None and tail and tail not in node.static:
-        # Werkzeug goes down static segments first, so what is found behind them is what it finds
-        for edge in node.edges:
-            captured = edge.capture(tail)
-            if captured is not None and (found := arrive(edge.node, captured, method)) is not None:
-                return found
+    """Find the rule for a path, and the texts that its converters capture; None: only Werkzeug can say."""
     if index.root is None or path[:1] != "/" or path[:2] == "//":
         return None
-    return search(index.root, path.split("/"), 1, (), method)
+    try:
+        return search(index.root, path.split("/"), 1, (), method)
+    except AskWerkzeug:
+        return None
 
 
 def search(node: Node, parts: list[str], at: int, texts: Texts, method: str) -> tuple[Target, Texts] | None:
@@ -252,6 +322,33 @@ def arrive(node: Node, texts: Texts, method: str) -> tuple[Target, Texts] | None
     return None
 
 
+def first(targets: tuple[Target, ...], method: str) -> Target | None:
+    """The first of the rules that end at one place which answers the method."""
+    return next((one for one in targets if one.rule.methods is None or method in one.rule.methods), None)
+
+
+def ends_of(node: Node, method: str) -> tuple[End, ...]:
+    """The edges that end a path, in Werkzeug's order; none where one of them takes more than a look."""
+    ends = []
+    for edge in node.edges:
+        target = first(edge.node.targets, method)
+        if target is None and "" not in edge.node.static:
+            continue  # it leads nowhere
+        easy = not edge.final and edge.capture in (whole, decimal)
+        if target is None or not easy or not target.plain or not target.tame or len(target.casts) != 1:
+            return ()
+        ends.append(End(target, edge.capture is decimal))
+    return tuple(ends)
+
+
+def methods_of(node: Node) -> Iterator[str]:
+    """The methods that the rules below a state name."""
+    for target in node.targets:
+        yield from target.rule.methods or ()
+    for after in (*node.static.values(), *(edge.node for edge in node.edges)):
+        yield from methods_of(after)
+
+
 def takes(target: Target, method: str) -> bool:
     """Whether the rule answers the method.
 
@@ -266,18 +363,17 @@ def takes(target: Target, method: str) -> bool:
     return True
 
 
-def converted(target: Target, texts: Texts) -> tuple[Rule, dict[str, Any]] | None:
-    """View arguments from captured texts; None if a converter refuses one."""
+def converted(target: Target, texts: Texts) -> tuple[Target, dict[str, Any]] | None:
+    """The rule with view arguments from captured texts; None if a converter refuses one."""
     values: dict[str, Any] = {}
     try:
         for text, (name, cast) in zip(texts, target.casts):  # noqa: B905  a name used twice has one converter
             values[name] = text if cast is None else cast(text)
     except Exception:  # Werkzeug will meet it again, where its caller expects it
         return None
-    rule = target.rule
-    if rule.defaults:
-        values.update(rule.defaults)
-    return rule, values
+    if target.defaults:
+        values.update(target.defaults)
+    return target, values
 
 
 # --- making the tree
@@ -409,6 +505,11 @@ def decimal(text: str) -> Texts | None:
 def refuse(text: str) -> Texts | None:
     """For a pattern that does not compile: Werkzeug raises when it gets there."""
     raise AskWerkzeug
+
+
+def is_tame(converter: BaseConverter) -> bool:
+    """Whether a converter is one of Werkzeug's own, so that nobody else's code runs in it."""
+    return type(converter).__module__ == converters.__name__
 
 
 def cast_of(converter: BaseConverter) -> Cast | None:

@@ -21,6 +21,7 @@ from ..helpers import _split_blueprint_path, get_debug_flag
 from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..lazy import late
 from ..logging import create_logger
+from ..signals import connections
 from .options import check_rule_options, check_websocket_options, take_route_options
 from .rule import Rule
 from .scaffold import AnyView, Folder, Scaffold, endpoint_of, find_package, setupmethod
@@ -126,6 +127,7 @@ class App(Scaffold):
         if instance_path is not None and not os.path.isabs(instance_path):
             raise ValueError("If an instance path is provided it must be absolute. A relative path was given instead.")
         self.instance_path: str = self.auto_find_instance_path() if instance_path is None else instance_path
+        self.tables.follow(connections)
         self._got_first_request = False
         self.subdomain_matching = subdomain_matching
 
@@ -145,6 +147,11 @@ class App(Scaffold):
         self.json: JSONProvider = self.json_provider_class(self)
         #: The URL rules; converters may be added before rules use them.
         self.url_map: Map = self.url_map_class(host_matching=host_matching)
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        if name == "config" and isinstance(value, Config):
+            value.version = self.tables
+        super().__setattr__(name, value)
 
     def _check_setup_finished(self, f_name: str) -> None:
         if self._got_first_request:

@@ -18,7 +18,8 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 from .. import typing as ft
 from ..globals import _default_template_ctx_processor
 from ..helpers import get_root_path
-from .tables import TABLE_ATTRIBUTES, HookTable, Version, WatchedDict
+from ..versions import Version, WatchedDict
+from .tables import TABLE_ATTRIBUTES, HookTable
 
 if t.TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -138,7 +139,10 @@ class Scaffold:
 
     @cached_property
     def tables(self) -> Version:
-        """The version of the hook tables and view functions: `tables.number` changes whenever one of them does."""
+        """The version of what requests depend on: `tables.number` changes whenever a table or, of an app, the
+
+        configuration or the receivers of a signal do.
+        """
         return Version()
 
     def __setattr__(self, name: str, value: t.Any) -> None:

@@ -13,60 +13,14 @@ from __future__ import annotations
 import typing as t
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
-from itertools import count
+
+from ..versions import Version, WatchedDict, announcing
 
 T = t.TypeVar("T")
 K = t.TypeVar("K")
-V = t.TypeVar("V")
-C = t.TypeVar("C", bound=type)
 
 
-class Version:
-    """A number that is another one after every change of the tables that share it.
-
-    Numbers come from a counter and never return, also when two threads change tables at once.
-    """
-
-    __slots__ = ("_numbers", "number")
-
-    def __init__(self) -> None:
-        self._numbers = count(1)
-        self.number: int = 0
-
-    def bump(self) -> None:
-        """Take the next number."""
-        self.number = next(self._numbers)
-
-    def __repr__(self) -> str:
-        return f"<Version {self.number}>"
-
-
-def _announcing(*names: str) -> Callable[[C], C]:
-    """Make the inherited methods of these names bump `self.version` when they end, by an error too.
-
-    An `extend` whose iterable breaks off has changed the list nevertheless.
-    """
-
-    def announce(method: Callable[..., t.Any]) -> Callable[..., t.Any]:
-        @wraps(method)
-        def changed(self: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
-            try:
-                return method(self, *args, **kwargs)
-            finally:
-                self.version.bump()
-
-        return changed
-
-    def decorate(cls: C) -> C:
-        for name in names:
-            setattr(cls, name, announce(getattr(cls, name)))
-        return cls
-
-    return decorate
-
-
-@_announcing(
+@announcing(
     *("append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse"),
     *("__setitem__", "__delitem__", "__iadd__", "__imul__"),
 )
@@ -86,7 +40,7 @@ class HookList(list[T]):
         self.version: Version = Version() if version is None else version
 
 
-@_announcing("__delitem__", "pop", "popitem", "clear")
+@announcing("__delitem__", "pop", "popitem", "clear")
 class HookTable(defaultdict[K, list[T]]):
     """Scope -> list of callables. The scope is a blueprint's name, or None for the whole application.
 
@@ -145,22 +99,6 @@ class HookTable(defaultdict[K, list[T]]):
 
     def __ror__(self, other: t.Any) -> t.Any:
         return other | self.copy()
-
-
-@_announcing("__setitem__", "__delitem__", "pop", "popitem", "clear", "update", "setdefault", "__ior__")
-class WatchedDict(dict[K, V]):
-    """A dict that bumps a version at every change: endpoint -> view function.
-
-    Args:
-        version: bumped at every change.
-        items: what it starts with.
-    """
-
-    __slots__ = ("version",)
-
-    def __init__(self, version: Version | None = None, items: Mapping[K, V] | None = None) -> None:
-        super().__init__(items or {})
-        self.version: Version = Version() if version is None else version
 
 
 #: The attributes of an application or blueprint that are such tables, and what each is made of when it is assigned.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -51,7 +52,12 @@ def ask(url_map: Map, method: str, path: str) -> Any:
 def agree(matcher: Matcher, method: str, path: str) -> bool:
     """Check an answer against Werkzeug's; return whether there was one."""
     found = matcher.match(method, path)
+    quick = matcher.find(method, path)
     theirs = ask(matcher.url_map, method, path)
+    if quick is not None:
+        assert found is not None and quick[0].rule is found[0], f"{method} {path!r}: {quick} is not {found}"
+        assert list(quick[1].items()) == list(found[1].items())
+        assert quick[0].tame and quick[0].plain
     if found is None:
         return False
     assert isinstance(theirs, tuple), f"{method} {path!r}: {found} where Werkzeug says {theirs!r}"
@@ -290,16 +296,24 @@ def test_settings_changed_later_are_followed() -> None:
     assert matcher.match("GET", "/s/") is None
 
 
-def test_methods_and_defaults_changed_in_place_are_followed() -> None:
+def test_methods_and_defaults_may_be_changed_in_place_before_the_first_request() -> None:
     rule = Rule("/x", endpoint="x", methods=["GET"], defaults={"a": 1})
     matcher = Matcher(plain_map(rule))
-    assert agree(matcher, "GET", "/x")
     assert rule.methods is not None
     rule.methods.add("POST")
     rule.methods.discard("GET")
     rule.defaults = {"b": 2}
     assert agree(matcher, "POST", "/x")
-    assert matcher.match("GET", "/x") is None
+    assert matcher.match("GET", "/x") is None and matcher.find("GET", "/x") is None
+
+
+def test_code_of_others_is_not_run_while_finding() -> None:
+    matcher = Matcher(
+        plain_map(Rule("/a/<even:x>", endpoint="a", methods=["GET"]), Rule("/b/<int:x>/<uuid:y>", endpoint="b"))
+    )
+    assert matcher.find("GET", "/a/2") is None
+    assert matcher.match("GET", "/a/2") is not None
+    assert matcher.find("GET", f"/b/2/{uuid.UUID(int=1)}") is not None
 
 
 def test_two_matchers_share_a_map() -> None:

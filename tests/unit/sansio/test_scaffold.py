@@ -12,8 +12,9 @@ from werkzeug.exceptions import Forbidden, HTTPException, NotFound
 
 from asyncflask.sansio import scaffold
 from asyncflask.sansio.scaffold import Scaffold, find_package, setupmethod
-from asyncflask.sansio.tables import HookList, HookTable, WatchedDict
+from asyncflask.sansio.tables import HookList, HookTable
 from asyncflask.templating import _default_template_ctx_processor
+from asyncflask.versions import WatchedDict
 
 
 class Plain(Scaffold):

@@ -10,7 +10,8 @@ from collections import defaultdict
 
 import pytest
 
-from asyncflask.sansio.tables import HookList, HookTable, Version, WatchedDict
+from asyncflask.sansio.tables import HookList, HookTable
+from asyncflask.versions import Version, WatchedDict
 
 
 def failing():
