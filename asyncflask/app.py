@@ -27,6 +27,7 @@ from . import typing as ft
 from .asgi.http import serve_http
 from .asgi.lifespan import serve_lifespan
 from .asgi.mount import Mounts, is_asgi
+from .asgi.recognised import CoroutineCall, in_order
 from .asgi.shutdown import OpenStreams, ShutdownEvent, SignalWatch
 from .asgi.websocket import serve_websocket
 from .ctx import AppContext, RequestContext
@@ -157,6 +158,8 @@ class App(Resources, SansioApp):
             template_folder, instance_path, instance_relative_config, root_path,
         )
         # fmt: on
+        if type(self).__call__ is App.__call__:
+            vars(self)["__call__"] = CoroutineCall(self)
         self.mounts: Mounts = Mounts()
         #: set when the server has been told to stop (Quart has the name)
         self.shutdown_event: ShutdownEvent = ShutdownEvent()
@@ -301,8 +304,10 @@ class App(Resources, SansioApp):
         end = partial(_end_in_thread, ctx, context, bridge)
         return respond_wsgi(environ, start_response, response, context, bridge, end)
 
-    def __call__(self, *args: t.Any) -> t.Any:
+    def __call__(self, *args: t.Any, **named: t.Any) -> t.Any:
         """Serve as ASGI 3 ``(scope, receive, send)``, ASGI 2 ``(scope)``, or WSGI ``(environ, start_response)``."""
+        if named:  # daphne calls so
+            args = in_order(args, named)
         match args:
             case (scope, receive, send):
                 return self.asgi_app(scope, receive, send)

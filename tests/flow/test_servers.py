@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
+import weakref
 from wsgiref.handlers import SimpleHandler
 
 import pytest
 import uvicorn
+from hypercorn.utils import is_asgi
 from uvicorn.middleware.asgi2 import ASGI2Middleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client as WerkzeugClient
 
 from asyncflask import App, request, session
 
-from .asking import BY_WAY, Got, ask, ask_asgi, environ_of
+from .asking import BY_WAY, Got, ask, ask_asgi, ask_wsgi, environ_of
 
 
 @pytest.fixture
@@ -77,7 +80,41 @@ async def test_uvicorn_takes_the_app_and_its_asgi(app, path):
     for target in (app, app.asgi):
         config = uvicorn.Config(target, log_config=None, lifespan="off", proxy_headers=False)
         config.load()
+        assert config.interface == "asgi3"
         assert (await ask(config.loaded_app, path, "POST", data={"a": "uvicorn"})).json["form"] == "uvicorn"
+
+
+async def test_servers_that_look_first_find_asgi(app, path):
+    """hypercorn, uvicorn, daphne and Starlette ask whether the ``__call__`` that they read is a coroutine function."""
+    assert inspect.iscoroutinefunction(app.__call__) and asyncio.iscoroutinefunction(app.__call__)
+    assert is_asgi(app) and is_asgi(app.asgi) and not is_asgi(app.wsgi_app)
+    assert (await ask(app.__call__, path, "POST", data={"a": "read"})).json["form"] == "read"
+    assert ask_wsgi(app.__call__, path, "POST", data={"a": "wsgi"}).json["form"] == "wsgi"
+
+
+async def test_servers_may_call_by_name(app, path):
+    def by_name(scope, receive, send):
+        return app(send=send, scope=scope, receive=receive)
+
+    assert (await ask(by_name, path, "POST", data={"a": "named"})).json["form"] == "named"
+    with pytest.raises(TypeError, match="'scoop'"):
+        app(scoop={})
+
+
+def test_a_subclass_whose_call_is_its_own_is_what_it_looks_like():
+    class Wrapped(App):
+        def __call__(self, environ, start_response):
+            return super().__call__(environ, start_response)
+
+    app = Wrapped("wrapped")
+    app.add_url_rule("/", "index", lambda: "text")
+    assert not inspect.iscoroutinefunction(app.__call__)
+    assert ask_wsgi(app, "/").text == "text"
+
+
+def test_an_app_is_freed_with_its_last_reference():
+    freed = weakref.ref(App("freed"))
+    assert freed() is None
 
 
 async def test_asgi_2_and_3(app, path):
