@@ -234,7 +234,8 @@ class App(Resources, SansioApp):
         websocket.json_module = self.json
         ctx = AppContext(self, request=websocket)
         ctx.has_cookies = has_cookies
-        run.begin(ctx, "GET", path, upgrade=True, websocket=True)
+        ctx.stages = self.websocket_stages
+        run.begin(ctx, "GET", path, upgrade=True)
         return ctx
 
     # What the ASGI side and the contexts ask of the pipeline.

@@ -120,6 +120,8 @@ class AppContext:
 
     def __init__(self, app: App, *, request: Request | None = None, session: SessionMixin | None = None) -> None:
         self.app = app
+        #: what runs for each stage; whoever makes the context of a websocket sets those of websockets
+        self.stages: Stages = app.stages
         if request is not None:
             self.request = request
         if session is not None:
@@ -182,12 +184,6 @@ class AppContext:
         except HTTPException as error:
             self.request.routing_exception = error
             return None
-
-    @unless_set
-    def stages(self) -> Stages:
-        """What runs for each stage: of a request or, where they differ, of a websocket."""
-        websocket = isinstance(vars(self).get("request"), Websocket)
-        return self.app.websocket_stages if websocket else self.app.stages
 
     @lazy
     def plan(self) -> Plan:
@@ -394,7 +390,9 @@ class AppContext:
         """Return a context of its own for the same request and session, to be pushed elsewhere."""
         owner = self.own_request_ctx
         session = owner._session if owner.session_opened else None
-        return AppContext(owner.app, request=owner.request, session=session)
+        copied = AppContext(owner.app, request=owner.request, session=session)
+        copied.stages = owner.stages
+        return copied
 
     def __repr__(self) -> str:
         if "request" not in vars(self):

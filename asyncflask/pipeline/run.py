@@ -32,18 +32,15 @@ else:
     asyncio = late_module("asyncio")
 
 
-def begin(
-    ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: bool = False, websocket: bool = False
-) -> None:
+def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: bool = False) -> None:
     """Bind the context and find the rule, the plan and the lane of the request.
 
     Runs in the exchange's own ``contextvars`` context. With `in_thread` the whole request stays in the calling thread,
-    which runs no loop; `upgrade` says whether the client asks for another protocol, which rules may refuse; `websocket`
-    whether the exchange is one already.
+    which runs no loop; `upgrade` says whether the client asks for another protocol, which rules may refuse.
     """
     ctx.bind()
     app, request = ctx.app, ctx.request
-    stages = ctx.stages = app.websocket_stages if websocket else app.stages
+    stages = ctx.stages
     if in_thread or app.config["TRUSTED_HOSTS"] is not None:  # (the ASGI side has looked at the host already)
         _check_host(ctx)
     if request.routing_exception is None and ctx.match_error is None:
