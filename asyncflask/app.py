@@ -55,7 +55,7 @@ if t.TYPE_CHECKING:
     from .asgi.stream import Receive, Send
     from .cli import AppGroup
     from .templating import Environment
-    from .testing import FlaskClient, FlaskCliRunner
+    from .testing import AsyncFlaskClient, FlaskClient, FlaskCliRunner, TestApp
     from .wrappers.response import Answer
     from .wrappers.websocket import Line
 else:
@@ -702,6 +702,21 @@ class App(Resources, SansioApp):
         from .testing import FlaskClient
 
         return (self.test_client_class or FlaskClient)(self, self.response_class, use_cookies=use_cookies, **kwargs)
+
+    def async_test_client(self, **kwargs: t.Any) -> AsyncFlaskClient:
+        """Return a client for ``async def`` tests of this app, which also starts and stops it; it takes `kwargs`.
+
+        Raises ModuleNotFoundError without httpx2, which ``asyncflask[test]`` brings.
+        """
+        from .testing.async_client import AsyncFlaskClient
+
+        return AsyncFlaskClient(self, **kwargs)
+
+    def test_app(self, **kwargs: t.Any) -> TestApp:
+        """Return what runs the app's lifespan around a test, for ``async with``; it takes `kwargs`."""
+        from .testing import TestApp
+
+        return TestApp(self, **kwargs)
 
     def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
         """Return a runner for tests of commands, of `test_cli_runner_class`; it takes `kwargs`."""

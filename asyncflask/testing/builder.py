@@ -39,7 +39,7 @@ class EnvironBuilder(werkzeug.test.EnvironBuilder):
         **kwargs: t.Any,
     ) -> None:
         if base_url is None:
-            base_url, path = _url_at(app, path, subdomain, url_scheme)
+            base_url, path = url_at(app, path, subdomain, url_scheme)
         elif subdomain or url_scheme:
             raise AssertionError('Cannot pass "subdomain" or "url_scheme" with "base_url".')
         self.app = app
@@ -50,7 +50,7 @@ class EnvironBuilder(werkzeug.test.EnvironBuilder):
         return self.app.json.dumps(obj, **kwargs)
 
 
-def _url_at(app: App, path: str, subdomain: str | None, url_scheme: str | None) -> tuple[str, str]:
+def url_at(app: App, path: str, subdomain: str | None, url_scheme: str | None) -> tuple[str, str]:
     """Return the base URL and the path with its query."""
     config, asked = app.config, urlsplit(path)
     scheme = asked.scheme or url_scheme or config["PREFERRED_URL_SCHEME"]

@@ -49,7 +49,72 @@ class ClientLink:
     context: Context | None = None
 
 
-class Exchange:
+class AnswerOrder:
+    """An HTTP answer as it comes in, held to the order and the form that servers insist on.
+
+    Args:
+        method: of the request that is answered.
+
+    Attributes:
+        status: the status code, 0 until there is one.
+        headers: its (name, value) pairs.
+        complete: the answer has ended.
+    """
+
+    def __init__(self, method: str) -> None:
+        self.status: int = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.complete: bool = False
+        self._method = method
+
+    def take(self, message: Message) -> bytes:
+        """Take the next message; return the piece of the body that it brings. Raises ProtocolError."""
+        match message["type"]:
+            case "http.response.start":
+                self._start(message)
+                return b""
+            case "http.response.body":
+                return self._piece(message)
+        raise ProtocolError(f"{message['type']!r} is not a message of an HTTP response.")
+
+    def check_end(self) -> None:
+        """Raise ProtocolError if the application has ended before its answer."""
+        if not self.status:
+            raise ProtocolError("The application returned without an answer.")
+        if not self.complete:
+            raise ProtocolError("The application returned in the middle of its answer.")
+
+    def _start(self, message: Message) -> None:
+        if self.status:
+            raise ProtocolError("The answer was started twice.")
+        status, headers = message["status"], list(message.get("headers", ()))
+        if not isinstance(status, int) or not 200 <= status <= 999:
+            raise ProtocolError(f"{status!r} is not the status of an answer.")
+        check_headers(headers)
+        self.status, self.headers = status, headers
+
+    def _piece(self, message: Message) -> bytes:
+        piece = message.get("body", b"")
+        if not self.status:
+            raise ProtocolError("A body was sent before the start of the answer.")
+        if self.complete:
+            raise ProtocolError("A body was sent after the end of the answer.")
+        if not isinstance(piece, bytes):
+            raise ProtocolError(f"A body must be bytes, not {type(piece).__name__}.")
+        if piece and (self._method == "HEAD" or self.status in (204, 304)):
+            raise ProtocolError(f"The answer to {self._method} with status {self.status} must have no body.")
+        self.complete = not message.get("more_body", False)
+        return piece
+
+
+def check_headers(headers: t.Iterable[tuple[t.Any, t.Any]]) -> None:
+    """Raise ProtocolError for headers that are no pairs of bytes with lower-case names."""
+    for name, value in headers:
+        if not isinstance(name, bytes) or not isinstance(value, bytes) or name != name.lower():
+            raise ProtocolError(f"Header names must be lower-case bytes and values bytes, not {(name, value)!r}.")
+
+
+class Exchange(AnswerOrder):
     """Runs an application for one HTTP scope and collects the answer.
 
     Args:
@@ -57,18 +122,13 @@ class Exchange:
         body: the pieces of the request body, taken as the application asks for them. It may raise BodyCut.
 
     Attributes:
-        status: the status code, 0 until there is one.
-        headers: its (name, value) pairs.
         pieces: the body's, empty ones left out.
-        complete: the answer has ended.
     """
 
     def __init__(self, scope: Message, body: t.Iterable[bytes] = ()) -> None:
+        super().__init__(scope["method"])
         self.scope = scope
-        self.status: int = 0
-        self.headers: list[tuple[bytes, bytes]] = []
         self.pieces: list[bytes] = []
-        self.complete: bool = False
         self._body = iter(body)
         self._sent_last = self._left = False
         self._over = asyncio.Event()
@@ -81,10 +141,7 @@ class Exchange:
             BaseException: what it raises itself.
         """
         await app(self.scope, self.receive, self.send)
-        if not self.status:
-            raise ProtocolError("The application returned without an answer.")
-        if not self.complete:
-            raise ProtocolError("The application returned in the middle of its answer.")
+        self.check_end()
 
     async def receive(self) -> Message:
         """ASGI's receive: the body piece by piece; then it waits for the end of the answer, and the client leaves."""
@@ -102,41 +159,9 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """ASGI's send. Raises ProtocolError for what does not come in its order or is no valid message."""
-        match message["type"]:
-            case "http.response.start":
-                self._start(message)
-            case "http.response.body":
-                self._add(message)
-            case unknown:
-                raise ProtocolError(f"{unknown!r} is not a message of an HTTP response.")
-
-    def _start(self, message: Message) -> None:
-        if self.status:
-            raise ProtocolError("The answer was started twice.")
-        status, headers = message["status"], list(message.get("headers", ()))
-        if not isinstance(status, int) or not 200 <= status <= 999:
-            raise ProtocolError(f"{status!r} is not the status of an answer.")
-        for name, value in headers:
-            if not isinstance(name, bytes) or not isinstance(value, bytes) or name != name.lower():
-                raise ProtocolError(f"Header names must be lower-case bytes and values bytes, not {(name, value)!r}.")
-        self.status, self.headers = status, headers
-
-    def _add(self, message: Message) -> None:
-        piece = message.get("body", b"")
-        if not self.status:
-            raise ProtocolError("A body was sent before the start of the answer.")
-        if self.complete:
-            raise ProtocolError("A body was sent after the end of the answer.")
-        if not isinstance(piece, bytes):
-            raise ProtocolError(f"A body must be bytes, not {type(piece).__name__}.")
-        if piece:
-            if self.scope["method"] == "HEAD" or self.status in (204, 304):
-                raise ProtocolError(
-                    f"The answer to {self.scope['method']} with status {self.status} must have no body."
-                )
+        if piece := self.take(message):
             self.pieces.append(piece)
-        if not message.get("more_body", False):
-            self.complete = True
+        if self.complete:
             self._over.set()
 
 
