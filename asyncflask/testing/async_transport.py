@@ -69,10 +69,10 @@ class MemoryTransport(httpx2.AsyncBaseTransport):
 
     def open_http(self, request: httpx2.Request) -> HTTPConnection:
         """Begin a request."""
-        body = request.stream
-        whole = isinstance(body, httpx2.ByteStream)
+        stream: t.Any = request.stream
+        body = b"".join(stream) if isinstance(stream, httpx2.ByteStream) else stream
         scope = self._scope("http", request) | {"method": request.method}
-        return self._kept(HTTPConnection(self.asgi, scope, request.content if whole else t.cast(t.Any, body)))
+        return self._kept(HTTPConnection(self.asgi, scope, body))
 
     async def connect(self, request: httpx2.Request, subprotocols: t.Sequence[str]) -> WebsocketConnection:
         """Open a websocket. Raises WebsocketResponseError if it is refused, and what the application raises."""

@@ -106,7 +106,7 @@ class Connection:
         self.gone = True
 
 
-class HTTPConnection(Connection, AnswerOrder):
+class HTTPConnection(AnswerOrder, Connection):
     """An HTTP request under way.
 
     Args:
@@ -125,7 +125,7 @@ class HTTPConnection(Connection, AnswerOrder):
         self._whole = isinstance(body, bytes)
         #: what made the upload fail
         self.upload_error: Exception | None = None
-        super().__init__(app, scope)
+        Connection.__init__(self, app, scope)
         if isinstance(body, bytes):
             for start in range(0, len(body), CHUNK):
                 piece = body[start : start + CHUNK]

@@ -11,7 +11,7 @@ from .httpx import httpx2
 if t.TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    Event = httpx2.ServerSentEvent
+Event: t.TypeAlias = httpx2.ServerSentEvent
 
 _LINE_END = re.compile("\r\n|\n|\r")
 

@@ -115,7 +115,7 @@ class WebsocketConnection(Connection):
         offered = self.scope["subprotocols"]
         if subprotocol is not None and subprotocol not in offered:
             raise ProtocolError(f"The subprotocol {subprotocol!r} was accepted, but the client offers {offered}.")
-        headers = list(message.get("headers") or ())
+        headers: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
         check_headers(headers)
         self.accepted, self.subprotocol, self.headers = True, subprotocol, headers
         self._answered.set()

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import threading
 
-import httpx
 import pytest
-from app import app, asgi
+from app import app
 
 
 @pytest.fixture
 async def client():
-    transport = httpx.ASGITransport(app=asgi)
-    async with httpx.AsyncClient(transport=transport, base_url="http://hello.test") as client:
+    async with app.async_test_client() as client:
         yield client
-    app.threads.close(timeout=None)
 
 
 async def test_async_handler(client):

@@ -1,4 +1,4 @@
-"""Event streams are read as browsers read them. (HTML Standard, 9.2.6 Interpreting an event stream, and its examples.)"""
+"""Event streams are read as browsers read them. (HTML Standard, 9.2.6 Interpreting an event stream.)"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def events(*pieces: bytes):
         (b"id: 7\ndata: a\n\ndata: b\n\n", [("message", "a", "7"), ("message", "b", "7")]),
         (b"id: 7\nid: x\0y\ndata: a\n\n", [("message", "a", "7")]),
         (b"id: 7\n\ndata: b\n\n", [("message", "b", "7")]),
-        (b"data: a\r\rdata: b\r\n\r\ndata: c\n\r\n", [("message", "a", ""), ("message", "b", ""), ("message", "c", "")]),
+        (b"data: a\r\rdata: b\r\n\r\ndata: c\n\r\n", [("message", part, "") for part in "abc"]),
         (b"\xef\xbb\xbfdata: a\n\n", [("message", "a", "")]),
         (b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\n", []),
         (b"Data: a\n data: b\ndata : c\nunknown: d\n\n", []),
