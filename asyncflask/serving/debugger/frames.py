@@ -16,7 +16,8 @@ from .console import Console
 Manager = t.ContextManager[t.Any]
 
 #: Modules that stand between a server and a view in every traceback, and say nothing about the error.
-_MACHINERY = ("asyncflask.app", "asyncflask.asgi", "asyncflask.pipeline", "asyncflask.serving", "asyncflask.threads")
+_MACHINERY = tuple(f"asyncflask.{name}" for name in ("app", "asgi", "ctx", "pipeline", "serving", "threads", "wsgi"))
+_PACKAGES = tuple(f"{name}." for name in _MACHINERY)
 
 
 class Kept:
@@ -58,10 +59,16 @@ class Room:
             return self._context.run(self._evaluate, console, line)
 
     def _evaluate(self, console: Console, line: str) -> str:
-        with ExitStack() as entered:
-            for manager in self._managers():
-                entered.enter_context(manager)
-            return console.eval(line)
+        shown = ""
+        try:
+            with ExitStack() as entered:
+                for manager in self._managers():
+                    entered.enter_context(manager)
+                shown = console.eval(line)
+        except Exception as error:  # of a context, such as of a teardown function; the line's own are shown by it
+            error.__traceback__ = without_machinery(error.__traceback__)
+            shown += DebugTraceback(error).render_traceback_html()
+        return shown
 
 
 class Incident:
@@ -149,4 +156,4 @@ def without_machinery(traceback: TracebackType | None) -> TracebackType | None:
 
 
 def _is_machinery(module: str) -> bool:
-    return module in _MACHINERY or module.startswith(tuple(f"{name}." for name in (*_MACHINERY, "asyncflask.wsgi")))
+    return module in _MACHINERY or module.startswith(_PACKAGES)

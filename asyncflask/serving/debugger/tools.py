@@ -9,7 +9,7 @@ from hmac import compare_digest
 import werkzeug.debug
 from markupsafe import escape
 from werkzeug.debug.tbtools import render_console_html
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Request, Response
 
 from ...app import App
@@ -88,6 +88,13 @@ class Tools(werkzeug.debug.DebuggedApplication):
         if command == "printpin":
             return self.log_pin_request(request)
         return _refusal("The debugger does not know this command.", 400)
+
+    def get_resource(self, request: Request, filename: str) -> Response:
+        """Return a file that the pages need. Raises NotFound."""
+        try:
+            return super().get_resource(request, filename)
+        except ValueError:  # a NUL, say
+            raise NotFound() from None
 
     # -- pages -----------------------------------------------------------------------------------------------------
 
