@@ -90,9 +90,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
         else:
             await _on_loop(app, ctx, context, receive, send)
     except Exception:
-        if (keep := scope.get(DEBUGGER)) is not None and ctx.preserve is None:
-            ctx.preserve = keep
-            keep(ctx, context)
+        leave_to_debugger(scope, ctx, context)
         raise
     finally:
         if asked or request.has_environ or "asyncflask.listener" in scope or ctx.sends_body:
@@ -105,6 +103,14 @@ async def _clean_up(ctx: AppContext, scope: Scope) -> None:
         ctx.app.open_streams.discard(listener)
     if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
         ctx.end_request()
+
+
+def leave_to_debugger(scope: Scope, ctx: AppContext, context: Context) -> None:
+    """Have the context of a request that failed kept, where a debugger is in front that shows the error."""
+    keep = scope.get(DEBUGGER)
+    if keep is not None and ctx.preserve is None:
+        ctx.preserve = keep
+        keep(ctx, context)
 
 
 async def refuse(send: Send, error: HTTPException) -> None:

@@ -18,7 +18,7 @@ from ..lazy import late_module
 from ..threads import InContext, InThread, QueueFull, drive
 from ..wrappers.websocket import ERROR, POLICY, State
 from .disconnect import cancelled_when_left
-from .http import bridge_of
+from .http import bridge_of, leave_to_debugger
 from .scope import client_fault, known_hosts, split_path
 
 if t.TYPE_CHECKING:
@@ -166,10 +166,14 @@ async def serve_websocket(app: App, scope: Message, receive: Receive, send: Send
                 await _converse(app, ctx, context, line, websocket)
         else:
             await _converse(app, ctx, context, line, websocket)
+    except Exception:
+        leave_to_debugger(scope, ctx, context)
+        raise
     finally:
         websocket.hang_up()
         await line.hang_up()
-        ctx.end_request()
+        if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
+            ctx.end_request()
 
 
 async def _converse(app: App, ctx: AppContext, context: Context, line: Line, websocket: Websocket) -> None:

@@ -10,11 +10,12 @@ from contextvars import ContextVar
 import httpx
 import pytest
 
-from asyncflask import Response, g, render_template_string, request, session
+from asyncflask import Response, g, render_template_string, request, session, websocket
 from asyncflask.serving.debugger import DebuggedApplication
 from asyncflask.wsgi import WSGIAdapter
 
 from .debugging import HTML, LOOPBACK, Visitor
+from .talking import talk
 
 STAGE = ContextVar("STAGE")
 
@@ -476,13 +477,44 @@ async def test_a_websocket_that_fails_is_closed_and_its_page_is_in_the_log(caplo
     await asyncio.to_thread(debugged.close)
 
 
-async def test_a_websocket_that_fails_before_it_is_accepted_is_refused(caplog):
+async def test_a_websocket_that_fails_before_it_is_accepted_is_refused_with_the_traceback(caplog):
     async def chat(scope, receive, send):
         raise ValueError("no")
 
     sent = []
+    await socket(chat, sent, scope={"extensions": {"websocket.http.response": {}}})
+    assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
+    assert sent[0]["status"] == 500 and b"ValueError: no" in sent[1]["body"]
+    sent.clear()
     await socket(chat, sent)
-    assert [message["type"] for message in sent] == ["websocket.close"] and len(caplog.records) == 1
+    assert [message["type"] for message in sent] == ["websocket.close"] and len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_the_frames_of_a_websocket_handler(app, visitor, caplog, is_async):
+    async def chat():
+        await websocket.accept()
+        heard = await websocket.receive()
+        g.hoard = heard
+        raise ValueError(heard)
+
+    def sync_chat():
+        websocket.accept()
+        heard = websocket.receive()
+        g.hoard = heard
+        raise ValueError(heard)
+
+    app.add_websocket("/ws", view_func=chat if is_async else sync_chat)
+    async with talk(visitor.debugged, "/ws", headers={"Host": "localhost:5000"}) as client:
+        client.say("hello")
+        assert await client.closed() == (1011, "Internal Server Error")
+    (record,) = caplog.records
+    await visitor.open(record.getMessage().rpartition("Look at it in a browser: ")[2])
+    assert visitor.functions[-2:] == ["chat" if is_async else "sync_chat"]
+    await visitor.unlock()
+    assert await visitor.run("heard") == "'hello'"
+    assert await visitor.run("websocket.path, g.hoard") == "('/ws', 'hello')"
+    await visitor.run("import asyncio; await asyncio.sleep(0)")
 
 
 async def test_a_websocket_that_is_closed_stays_so(caplog):

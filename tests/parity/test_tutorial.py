@@ -9,20 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
+from ..browser import LIMIT, artifacts, chromium, photograph
 from .flask_suite import TRANSPORTS, clean_environ, command, environment, unpack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 #: How many tests it has with Flask.
 TESTS = 24
-#: Seconds in which a page must come.
-LIMIT = 30
 
 SERVE = """
 import asyncflask
@@ -30,11 +27,6 @@ asyncflask.install_as_flask()
 from flaskr import create_app
 app = create_app()
 """
-
-CHROMIUM_OPTIONS = """
---headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync --disable-dev-shm-usage --window-size=900,700
-""".split()
 
 
 @pytest.fixture(scope="module")
@@ -98,18 +90,8 @@ def served(python, tutorial):
 @pytest.fixture
 def browser(tmp_path):
     """Chromium without a window, with a profile of its own."""
-    for program in ("chromium", "chromedriver"):
-        if shutil.which(program) is None:
-            pytest.skip(f"no {program} on the path; Debian has it in chromium and chromium-driver")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for option in (*CHROMIUM_OPTIONS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(option)
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    driver.set_page_load_timeout(LIMIT)
-    yield driver
-    driver.quit()
+    with chromium(tmp_path / "profile") as driver:
+        yield driver
 
 
 class Visitor:
@@ -153,15 +135,12 @@ class Visitor:
         return self.browser.find_element("tag name", "body").text
 
     def photograph(self, name):
-        path = self.artifacts / f"{name}.png"
-        assert self.browser.save_screenshot(str(path)) and path.read_bytes().startswith(b"\x89PNG")
+        photograph(self.browser, self.artifacts / f"{name}.png")
 
 
 @pytest.fixture
 def visitor(browser, served, tmp_path):
-    artifacts = Path(os.environ.get("ARTIFACTS") or tmp_path / "artifacts")
-    artifacts.mkdir(parents=True, exist_ok=True)
-    return Visitor(browser, served, artifacts)
+    return Visitor(browser, served, artifacts(tmp_path))
 
 
 def test_a_visitor_writes_changes_and_deletes_a_post(visitor):

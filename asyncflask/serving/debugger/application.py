@@ -13,7 +13,9 @@ from werkzeug.wrappers import Request, Response
 from ...app import App
 from ...asgi.scope import DEBUGGER, split_path
 from ...asgi.stream import Message, Receive, Send
+from ...asgi.websocket import deny
 from ...threads import Bridge, PoolBridge, WorkerPool
+from ...wrappers.websocket import ERROR
 from ...wsgi import WSGIAdapter
 from .frames import Incident, Incidents, Kept
 from .guard import Guard
@@ -29,6 +31,8 @@ THREADS = 16
 
 KEEP = 20
 """How many errors are kept."""
+
+_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 
 _log = logging.getLogger("asyncflask.debugger")
 
@@ -163,14 +167,14 @@ class DebuggedApplication:
         try:
             await self.app({**scope, DEBUGGER: kept}, receive, noted)
         except Exception as error:
-            self._note(error, kept, scope, "WEBSOCKET", linked=True)
-            # Before the handshake is accepted, this refuses it; the code says what it would to a server that logs it.
-            if state in ("", "websocket.accept", "websocket.send"):
-                reason = f"{type(error).__name__}: {error}".encode()[:123].decode(errors="ignore")
-                try:
-                    await send({"type": "websocket.close", "code": 1011, "reason": reason})
-                except Exception:  # the client has left, each server says so in its way
-                    _log.debug("The websocket of an error could not be closed.", exc_info=True)
+            incident = self._note(error, kept, scope, "WEBSOCKET", linked=True)
+            try:
+                if not state:
+                    await deny(scope, send, 500, _TEXT, incident.text.encode())
+                elif state in ("websocket.accept", "websocket.send"):
+                    await send({"type": "websocket.close", "code": ERROR, "reason": _reason(error)})
+            except Exception:  # the client has left, and each server says so in its way
+                _log.debug("The websocket of an error could not be closed.", exc_info=True)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched() -> Message:
@@ -263,6 +267,11 @@ class _HeldBack:
         if start is not None:
             self.begun = True
             await self._send(start)
+
+
+def _reason(error: Exception) -> str:
+    """Return what a websocket is closed for, in the 123 bytes that there are for it (RFC 6455 section 5.5)."""
+    return f"{type(error).__name__}: {error}".encode(errors="replace")[:123].decode(errors="ignore")
 
 
 def _asks_for_html(scope: Scope) -> bool:

@@ -1,0 +1,149 @@
+"""The debugger in Chromium: its page, its PIN, and code that runs in the frames of an error.
+
+Screenshots are kept in the folder that $ARTIFACTS names, else in pytest's temporary one.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from ..browser import LIMIT, artifacts, chromium, photograph
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+APP = """
+import asyncio
+from asyncflask import App, g
+
+app = App(__name__)
+
+async def double(n):
+    await asyncio.sleep(0)
+    return 2 * n
+
+@app.get("/async")
+async def an_async_view():
+    treasure = {"gold": 3, "place": "async view"}
+    g.key = "under the mat"
+    raise LookupError("the map of the async view is missing")
+
+@app.get("/sync")
+def a_sync_view():
+    treasure = {"gold": 4, "place": "sync view"}
+    g.key = "in the pot"
+    raise LookupError("the map of the sync view is missing")
+"""
+SERVE = """
+import logging
+import uvicorn
+from app import app
+from asyncflask.serving.debugger import DebuggedApplication
+app.debug = True
+uvicorn.run(DebuggedApplication(app, evalex=True), port=0, log_level="info", use_colors=False)
+"""
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Address and PIN of a debugged application, and what the server has printed so far."""
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "serve.py").write_text(SERVE)
+    words = [sys.executable, "serve.py"]
+    with subprocess.Popen(
+        words, cwd=tmp_path, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as server:
+        log, address, pin = "", None, None
+        try:
+            while not (address and pin):
+                line = server.stdout.readline()
+                assert line, f"the server has ended: {log}"
+                log += line
+                address = address or re.search(r"[Rr]unning on (http://[\d.:]+)", line)
+                pin = pin or re.search(r"Debugger PIN: ([\d-]+)", line)
+            yield address[1], pin[1]
+        finally:
+            server.terminate()
+            log += server.communicate(timeout=30)[0]
+    assert log.count("LookupError: the map of the async view is missing") == 1, log
+    assert log.count("LookupError: the map of the sync view is missing") == 1, log
+    assert "Exception in ASGI application" not in log
+
+
+@pytest.fixture
+def browser(tmp_path):
+    with chromium(tmp_path / "profile") as driver:
+        yield driver
+
+
+class Page:
+    """The page of an error, with the console of its last frame."""
+
+    def __init__(self, browser):
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        self.browser = browser
+        self.wait = WebDriverWait(browser, LIMIT)
+
+    def all(self, selector):
+        return self.browser.find_elements("css selector", selector)
+
+    def open_console(self):
+        """Click on the icon of the console, in the line that has failed."""
+        line = self.all(".frame")[-1].find_element("css selector", "pre.current")
+        icon = line.find_element("css selector", "img")
+        self.browser.execute_script("arguments[0].click()", icon)
+        self.wait.until(lambda _: self.all(".console"))
+
+    def enter_pin(self, pin):
+        box = self.all(".pin-prompt")[0]
+        self.wait.until(lambda _: box.is_displayed())
+        field = box.find_element("name", "pin")
+        field.clear()
+        field.send_keys(pin)
+        box.find_element("name", "btn").click()
+
+    def alert(self):
+        from selenium.webdriver.support import expected_conditions as conditions
+
+        alert = self.wait.until(conditions.alert_is_present())
+        text = alert.text
+        alert.accept()
+        return text
+
+    def run(self, line):
+        """Type a line into the console; return what it shows for it."""
+        shown = len(self.all(".console .output > div"))
+        field = self.all(".console input")[-1]
+        field.send_keys(line, "\n")
+        self.wait.until(lambda _: len(self.all(".console .output > div")) > shown)
+        return self.all(".console .output > div")[-1].text
+
+
+def test_an_error_is_looked_into(browser, served, tmp_path):
+    address, pin = served
+    page = Page(browser)
+    for number, (kind, gold, key) in enumerate((("async", 3, "under the mat"), ("sync", 4, "in the pot"))):
+        browser.get(f"{address}/{kind}")
+        assert f"LookupError: the map of the {kind} view is missing" in browser.title
+        assert [one.text for one in page.all(".frame .function")] == [
+            "an_async_view" if kind == "async" else "a_sync_view"
+        ]
+        page.open_console()
+        if number == 0:
+            page.enter_pin("000-000-000")
+            assert page.alert() == "Error: incorrect pin"
+            assert "The console is locked" in page.run("treasure")
+            photograph(browser, artifacts(tmp_path) / "debugger-locked.png")
+            page.enter_pin(pin)
+            page.wait.until(lambda _: not page.all(".pin-prompt")[0].is_displayed())
+        assert page.run("treasure['gold']").endswith(str(gold))
+        assert page.run("from asyncflask import g; g.key").endswith(f"'{key}'")
+        assert page.run("await double(treasure['gold'])").endswith(str(2 * gold))
+        assert "ZeroDivisionError" in page.run("1 / 0")
+        photograph(browser, artifacts(tmp_path) / f"debugger-{kind}.png")
+    browser.get(f"{address}/console")
+    assert page.run("current_app.name").endswith("'app'")
