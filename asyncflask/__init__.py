@@ -59,8 +59,10 @@ from .wrappers.websocket import WebsocketMessageError as WebsocketMessageError
 if _t.TYPE_CHECKING:
     from . import cli as cli
     from . import compat as compat
+    from . import sse as sse
     from . import templating as templating
     from .compat import install_as_flask as install_as_flask
+    from .streaming import json_lines as json_lines
     from .templating import render_template as render_template
     from .templating import render_template_string as render_template_string
     from .templating import stream_template as stream_template
@@ -98,6 +100,7 @@ __all__ = [
     "has_websocket_context",
     "install_as_flask",
     "json",
+    "json_lines",
     "jsonify",
     "make_response",
     "message_flashed",
@@ -127,8 +130,10 @@ _LATE = {
     "cli": "cli",
     "compat": "compat",
     "install_as_flask": "compat",
+    "json_lines": "streaming",
     "render_template": "templating",
     "render_template_string": "templating",
+    "sse": "sse",
     "stream_template": "templating",
     "stream_template_string": "templating",
     "templating": "templating",

@@ -104,6 +104,11 @@ class OpenStreams:
         """It has ended."""
         self._open.pop(stream, None)
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._open)
+
     def end_all(self, patience: float) -> None:
         """Let streams end from now on; those that can have `patience` seconds for it. From any thread."""
         with self._lock:

@@ -18,7 +18,7 @@ FLASKS = set(
     stream_with_context template_rendered url_for
     """.split()
 )
-OURS = {"App", "WSGIAdapter", "WebsocketDisconnected", "WebsocketMessageError", "install_as_flask"}
+OURS = {"App", "WSGIAdapter", "WebsocketDisconnected", "WebsocketMessageError", "install_as_flask", "json_lines"}
 QUARTS = set(
     """
     Websocket copy_current_websocket_context got_websocket_exception has_websocket_context websocket websocket_finished
