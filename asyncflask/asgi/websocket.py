@@ -19,7 +19,7 @@ from ..threads import InContext, InThread, QueueFull, drive
 from ..wrappers.websocket import ERROR, POLICY, State
 from .disconnect import cancelled_when_left
 from .http import bridge_of, leave_to_debugger
-from .scope import client_fault, known_hosts, split_path
+from .scope import DEBUGGER, client_fault, known_hosts, split_path
 
 if t.TYPE_CHECKING:
     import asyncio
@@ -38,7 +38,6 @@ T = t.TypeVar("T")
 
 _DENIAL = "websocket.http.response"
 _GOING_AWAY = 1001, "Going Away"
-_FAILED = ERROR, "Internal Server Error"
 
 
 class LookAhead:
@@ -172,21 +171,25 @@ async def serve_websocket(app: App, scope: Message, receive: Receive, send: Send
     finally:
         websocket.hang_up()
         await line.hang_up()
-        if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
-            ctx.end_request()
 
 
 async def _converse(app: App, ctx: AppContext, context: Context, line: Line, websocket: Websocket) -> None:
     scope = t.cast("Message", websocket.scope)
     try:
-        response, answer = await _run(app, ctx, context, line)
+        work = _begun(app, ctx, context, line.bridge)
     except QueueFull:
         context.run(ctx.unbind)
         fault = ServiceUnavailable("All threads for websockets are busy.", retry_after=1)
         return await refuse(scope, line.send, fault)
-    except BaseException as error:  # an error that propagates, or a cancellation
+    try:
+        response, answer = await work
+    except asyncio.CancelledError:
         if websocket.state is State.OPEN:
-            await websocket.close(*(_GOING_AWAY if isinstance(error, asyncio.CancelledError) else _FAILED))
+            await websocket.close(*_GOING_AWAY)
+        raise
+    except Exception:
+        if websocket.state is State.OPEN and DEBUGGER not in scope:  # else the debugger closes it
+            await websocket.close(ERROR, "Internal Server Error")
         raise
     try:
         if websocket.state is State.CONNECTING:
@@ -196,13 +199,10 @@ async def _converse(app: App, ctx: AppContext, context: Context, line: Line, web
             await InContext(response.close_async(), context, line.bridge)
 
 
-async def _run(app: App, ctx: AppContext, context: Context, line: Line) -> tuple[Response, Answer]:
-    bridge = line.bridge
+def _begun(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> t.Awaitable[tuple[Response, Answer]]:
     if ctx.lane is WORKER:
-        work: t.Any = bridge.submit(_run_in_thread, app, ctx, context, bridge, side="websocket")
-    else:
-        work = InContext(app.exchange(ctx), context, bridge)
-    return t.cast("tuple[Response, Answer]", await work)
+        return bridge.submit(_run_in_thread, app, ctx, context, bridge, side="websocket")
+    return InContext(app.exchange(ctx), context, bridge)
 
 
 def _run_in_thread(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> tuple[Response, Answer]:

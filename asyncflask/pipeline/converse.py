@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
+from werkzeug.http import HTTP_STATUS_CODES
+
 from ..ctx import LOOP
 from ..wrappers.websocket import (
     ERROR,
@@ -94,7 +96,7 @@ def _farewell(response: Response | None, fault: WebsocketMessageError | None) ->
         return fault.close_code, short_reason(fault.description or "")
     if response is None or response.status_code < 400:
         return NORMAL, ""
-    return (POLICY if response.status_code < 500 else ERROR), short_reason(response.status.partition(" ")[2])
+    return (POLICY if response.status_code < 500 else ERROR), HTTP_STATUS_CODES.get(response.status_code, "")
 
 
 # -- the session -------------------------------------------------------------------------------------------------------

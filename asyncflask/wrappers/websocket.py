@@ -447,8 +447,19 @@ class Websocket(Request):
     async def _tell(self, message: Message) -> None:
         try:
             await self.line.send(message)
-        except OSError as error:
-            raise self.gone({}) from error
+        except (OSError, RuntimeError) as error:
+            # What is to be received now says how it has left. With a RuntimeError uvicorn refuses messages once it has
+            # closed by itself.
+            if await self._is_found_gone() or isinstance(error, OSError):
+                raise self.gone({}) from error
+            raise
+
+    async def _is_found_gone(self) -> bool:
+        if not self._receiving:
+            self.line.watch()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return self.state is State.GONE
 
     @property
     def has_close_work(self) -> bool:
