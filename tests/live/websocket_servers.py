@@ -12,7 +12,6 @@ import pytest
 
 from .servers import LIMIT, Live
 
-
 #: What uvicorn says of every handshake that is answered with an HTTP response.
 UNFOUNDED = "ASGI callable returned without completing handshake."
 
