@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from asyncflask import App, cli, serving
+from asyncflask.asgi.mount import is_asgi
 from asyncflask.cli import FlaskGroup, show_server_banner
 
 
@@ -150,4 +151,4 @@ def test_after_a_reload_it_is_printed_and_raised_by_each_request(runner, broken,
             asyncio.run(app({"type": "http"}, None, None))
         depths.append(len(caught.traceback))
     assert depths[0] == depths[1]
-    assert serving.is_asgi(app)
+    assert is_asgi(app)

@@ -1,0 +1,179 @@
+"""uvicorn's server, stopped gently: what is in flight ends, open streams and websockets are told, then the app is.
+
+The order of a stop is `Server.shutdown`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import threading
+import typing as t
+from types import FrameType
+
+import uvicorn
+
+from .channel import Channel, loaded_files
+
+STOPS = [signal.SIGINT, signal.SIGTERM]
+#: From the reloader, to the process that it restarts: be quick.
+HURRY: signal.Signals | None = getattr(signal, "SIGHUP", None)
+
+SETTLE = 5
+"""Turns of the loop in which what clients have already sent becomes requests, before connections are closed."""
+LOOK_AGAIN = 0.02
+"""Seconds between two looks at whether the last request has ended."""
+HURRIED = 0.3
+"""Seconds that requests in flight have when the reloader restarts the server."""
+LAST_WORDS = 1.0
+"""Seconds that requests which were cut off have for their teardown."""
+
+log: logging.Logger = logging.getLogger("uvicorn.error")
+
+
+class Server(uvicorn.Server):
+    """Serves until `stop` or a signal.
+
+    Args:
+        config: of uvicorn.
+        application: is told by `begin_shutdown()`, if it has that, when the stop begins; its open streams end then.
+        grace: seconds that requests in flight may take to end.
+        channel: to the process that started this one: told when we serve, and its end stops us.
+        hurries: whether SIGHUP is the reloader's.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        application: t.Any,
+        grace: float,
+        channel: Channel | None = None,
+        hurries: bool = False,
+    ) -> None:
+        super().__init__(config)
+        self.application = application
+        self.grace = grace
+        self.channel = channel
+        self.signals = [*STOPS, HURRY] if hurries and HURRY is not None else STOPS
+        self.caught: list[int] = []
+        #: what `passthrough_errors` lets through
+        self.failure: BaseException | None = None
+        self._wake: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._files: set[str] = set()
+
+    # -- from anywhere ---------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Begin to stop, from any thread or signal handler."""
+        self.should_exit = True
+        if self._wake is not None:
+            loop, event = self._wake
+            with contextlib.suppress(RuntimeError):  # closed since
+                loop.call_soon_threadsafe(event.set)
+
+    def fail(self, error: BaseException) -> None:
+        """Stop because of an error, which the caller of `run` is to get."""
+        if self.failure is None:
+            self.failure = error
+            self.grace = 0.0
+        self.stop()
+
+    # -- signals ---------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> t.Generator[None, None, None]:
+        """Let signals stop us, and put back what was there before."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in self.signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; at the second Ctrl-C without waiting for anything."""
+        if self.should_exit and sig == signal.SIGINT and signal.SIGINT in self.caught:
+            self.force_exit = True
+        self.caught.append(sig)
+        self.stop()
+
+    # -- the order of events ---------------------------------------------------------------------------------------
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        self._wake = asyncio.get_running_loop(), asyncio.Event()
+        await super().startup(sockets=sockets)
+        if self.channel is not None:
+            self._tell_files()
+            self.channel.tell_ready()
+            asyncio.get_running_loop().add_reader(self.channel.fileno(), self._orphaned)
+
+    def _orphaned(self) -> None:
+        assert self.channel is not None
+        self.channel.read()
+        if self.channel.over:
+            asyncio.get_running_loop().remove_reader(self.channel.fileno())
+            self.stop()
+
+    async def main_loop(self) -> None:
+        """Wait for the stop. uvicorn's tick, ten times a second, keeps the Date header."""
+        assert self._wake is not None
+        event, tick = self._wake[1], 0
+        while not await self.on_tick(tick):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(event.wait(), 0.1)
+            tick = (tick + 1) % 864000
+            if tick % 20 == 0:
+                self._tell_files()
+
+    def _tell_files(self) -> None:
+        if self.channel is not None and self.channel.wants_files:
+            files = loaded_files()
+            self.channel.tell_files(files - self._files)
+            self._files |= files
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop: tell the application, take no more connections, let requests end, end the lifespan."""
+        begin = getattr(self.application, "begin_shutdown", None)
+        if begin is not None:
+            begin()
+        for _ in range(SETTLE):  # connections that are made already, and what came on them
+            await asyncio.sleep(LOOK_AGAIN / 2)
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if not await self._ended(HURRIED if HURRY in self.caught else self.grace):
+            await self._cut_off()
+        if not self.force_exit:
+            await self.lifespan.shutdown()
+
+    async def _ended(self, seconds: float) -> bool:
+        """Wait for the last request and the last connection; return whether they ended in time."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while self.server_state.connections or self.server_state.tasks:
+            if self.force_exit or loop.time() >= until:
+                return False
+            await asyncio.sleep(LOOK_AGAIN)
+        return True
+
+    async def _cut_off(self) -> None:
+        tasks = set(self.server_state.tasks)
+        if tasks and not self.force_exit and self.failure is None and HURRY not in self.caught:
+            log.warning("%d requests did not end within %g seconds and are cut off.", len(tasks), self.grace)
+        for task in tasks:
+            task.cancel("The server stops.")
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_WORDS)
+        for connection in list(self.server_state.connections):
+            if (transport := getattr(connection, "transport", None)) is not None:
+                transport.abort()

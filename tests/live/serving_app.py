@@ -1,0 +1,63 @@
+"""What the programs of the serving tests serve."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+
+from asyncflask import App
+
+app = App(__name__)
+
+
+@app.get("/")
+async def index():
+    return "hello"
+
+
+@app.get("/pid")
+async def pid():
+    return str(os.getpid())
+
+
+@app.get("/thread")
+def thread():
+    return threading.current_thread().name
+
+
+@app.get("/slow")
+def slow():
+    time.sleep(1)  # what a graceful stop is to wait for
+    return str(os.getpid())
+
+
+@app.get("/aslow")
+async def aslow():
+    await asyncio.sleep(1)
+    return str(os.getpid())
+
+
+@app.get("/error")
+async def error():
+    raise LookupError("oh no")
+
+
+@app.get("/sse")
+async def sse():
+    async def events():
+        try:
+            while True:
+                yield b"data: x\n\n"
+                await asyncio.sleep(0.05)
+        finally:
+            print("stream ended", flush=True)
+
+    return events(), {"Content-Type": "text/event-stream"}
+
+
+if __name__ == "__main__":
+    app.run(port=0, **eval(f"dict({' '.join(sys.argv[1:])})"))
+    print("run returned", flush=True)
