@@ -87,7 +87,7 @@ def test_a_wrong_option_is_one_clear_line(app, options, text, capfd):
     ],
 )
 def test_a_wrong_type_is_a_type_error(app, options, text):
-    with pytest.raises(WrongType, match="must|run_simple") as caught:
+    with pytest.raises(WrongType, match="run_simple" if "run_simple" in text else "must") as caught:
         run_simple(**({"hostname": "127.0.0.1", "port": 0, "application": app} | options))
     assert text in str(caught.value) and isinstance(caught.value, TypeError)
 
