@@ -126,7 +126,6 @@ def run_simple(
 
             watched = (reloader_type, reloader_interval, extra_files, exclude_patterns)
             raise SystemExit(run_with_reloader(server.socket, *watched, server.options.graceful_timeout))
-        server.log_debugger()
         server.serve(_line_to_reloader())
 
 

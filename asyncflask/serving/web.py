@@ -22,6 +22,7 @@ from .tls import tls_context
 if t.TYPE_CHECKING:
     import uvicorn
 
+    from .debugger import DebuggedApplication
     from .server import Server
 
 _WARNING = (
@@ -59,7 +60,7 @@ class WebServer:
         self.ssl_context = tls_context(options.ssl_context, options.http2)
         check_uvicorn(options.uvicorn)
         self._exports = _exports(options)
-        self.debugger: t.Any = None
+        self.debugger: DebuggedApplication | None = None
         self._closes: list[t.Callable[[], None]] = []
         self._asgi: t.Any = None
         self._server: Server | None = None
@@ -132,8 +133,10 @@ class WebServer:
             return
         self.asgi()
         access_log.prepare(access_log.log)
-        if self.debugger is not None and (pin := getattr(self.debugger, "pin", None)):
-            access_log.log.info(" * Debugger PIN: %s", pin)
+        if self.multiprocess and self.options.use_evalex:
+            access_log.log.info(" * The debugger has no console, which needs a single process.")
+        elif self.debugger is not None and self.options.use_evalex:
+            access_log.log.info(" * Debugger PIN: %s", self.debugger.pin or "off")
 
     # -- serving ---------------------------------------------------------------------------------------------------
 
@@ -152,6 +155,7 @@ class WebServer:
     def serve(self, channel: Channel | None) -> None:
         """As `serve_forever`, with a `channel` to the reloader that started this process."""
         self._idle.clear()
+        self.log_debugger()
         try:
             if self._stopped:
                 return
@@ -232,7 +236,7 @@ class WebServer:
 
             app = static = StaticFiles(app, self._exports)
             self._closes.append(static.close)
-        if options.use_debugger and options.speaks_asgi:
+        if options.use_debugger:
             app = self._debugged(app)
         if options.passthrough_errors:
             app = Passthrough(app, self._fail)
@@ -255,25 +259,18 @@ class WebServer:
         app = self.app
         if options.passthrough_errors:
             app = passing(app, self._fail)
-        if options.use_debugger:
-            from werkzeug.debug import DebuggedApplication
-
-            app = self.debugger = DebuggedApplication(app, evalex=options.use_evalex and not self.multiprocess)
-            self.debugger.trusted_hosts.append(self.host)
         pool = WorkerPool(options.thread_count(), name="asyncflask-wsgi")
         self._closes.append(partial(_close, pool, options.graceful_timeout))
         return WSGIAdapter(app, pool=pool)
 
     def _debugged(self, app: t.Any) -> t.Any:
-        try:
-            from .debugger import DebuggedApplication  # type: ignore[import-not-found,unused-ignore]
-        except ImportError:
-            access_log.log.warning("There is no debugger for ASGI applications yet; it goes on without.")
-            return app
-        debugger: t.Any = DebuggedApplication
-        self.debugger = debugger(app, evalex=self.options.use_evalex and not self.multiprocess)
-        self.debugger.trusted_hosts.append(self.host)
-        return self.debugger
+        from .debugger import DebuggedApplication
+
+        # Frames are in the memory of the process in which the error was; the next request may be another's.
+        self.debugger = debugger = DebuggedApplication(app, evalex=self.options.use_evalex and not self.multiprocess)
+        debugger.trusted_hosts.append(self.host)
+        debugger.announced = True
+        return debugger
 
     def _fail(self, error: BaseException) -> None:
         if self._server is not None:
