@@ -25,6 +25,10 @@ class NoAppException(click.UsageError):
     """The application cannot be found or loaded."""
 
 
+class AppImportError(NoAppException):
+    """The module of the application is there, but an import inside of it fails: the cause of this error."""
+
+
 def find_best_app(module: ModuleType) -> App:
     """Return the application of a module that nobody named.
 
@@ -164,9 +168,9 @@ def locate_app(module_name: str, app_name: str | None, raise_if_not_found: bool 
     except ImportError as error:
         here = error.__traceback__
         if here is not None and here.tb_next is not None:  # raised by code of the module, not by its absence
-            raise NoAppException(
+            raise AppImportError(
                 f"While importing {module_name!r}, an ImportError was raised:\n\n{traceback.format_exc()}"
-            ) from None
+            ) from error
         if not raise_if_not_found:
             return None
         raise NoAppException(f"Could not import {module_name!r}.") from None

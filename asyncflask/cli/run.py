@@ -10,8 +10,9 @@ import click
 
 from ..helpers import get_debug_flag
 from ..serving import is_running_from_reloader
+from .broken import BrokenApp, from_application, summary
 from .groups import pass_script_info
-from .locate import ScriptInfo
+from .locate import AppImportError, NoAppException, ScriptInfo
 from .options import CertParamType, EnvOption, SeparatedPathType, debug_option, key_option
 
 
@@ -31,31 +32,42 @@ def show_server_banner(debug: bool, app_import_path: str | None) -> None:
             click.echo(f" * {what}{value}")
 
 
-class _Broken:
-    """Serves as the application that failed to load: every request gets the error, until a reload loads it."""
+def _load(info: ScriptInfo, reload: bool) -> t.Any:
+    """Return the application; with the reloader on, one that failed to load is served as a `BrokenApp`.
 
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-        self.traceback = error.__traceback__
-
-    async def __call__(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
-        # with the first traceback every time, which would grow by each raise
-        raise self.error.with_traceback(self.traceback)
-
-
-def _load(info: ScriptInfo) -> t.Any:
+    Without it, the error is printed and ends the command.
+    """
     try:
         return info.load_app()
-    except Exception as error:
-        if not is_running_from_reloader():
+    except AppImportError as error:
+        if not (reload or is_running_from_reloader()):
             raise
-        traceback.print_exc()
-        return _Broken(error)
+        failure = t.cast(Exception, error.__cause__)
+    except NoAppException as error:
+        if not is_running_from_reloader():
+            raise  # there is nothing to be watched
+        failure = error
+    except Exception as error:
+        failure = error
+    failure.__traceback__ = from_application(failure.__traceback__)
+    if is_running_from_reloader() or not reload:  # else the process that the reloader starts fails as well, and tells
+        click.echo("".join(traceback.format_exception(failure)), err=True)
+    if is_running_from_reloader() or reload:
+        return BrokenApp(failure)
+    which = f"The application {info.app_import_path!r}" if info.app_import_path else "The application"
+    raise click.ClickException(f"{which} could not be loaded: {summary(failure)}") from None
 
 
 @click.command("run", params=[debug_option], short_help="Run a development server.")
 @click.option("--host", "-h", cls=EnvOption, default="127.0.0.1", help="The interface to bind to.")
-@click.option("--port", "-p", cls=EnvOption, default=5000, help="The port to bind to.")
+@click.option(
+    "--port",
+    "-p",
+    cls=EnvOption,
+    type=click.IntRange(0, 65535),
+    default=5000,
+    help="The port to bind to; 0 takes a free one.",
+)
 @click.option(
     "--cert",
     cls=EnvOption,
@@ -78,6 +90,37 @@ def _load(info: ScriptInfo) -> t.Any:
     cls=EnvOption,
     default=None,
     help="Run 'def' handlers in threads, or one after another; by default as the setting THREADED says.",
+)
+@click.option(
+    "--threads",
+    cls=EnvOption,
+    type=click.IntRange(min=1),
+    help="How many threads 'def' handlers have; by default as the setting THREADS says.",
+)
+@click.option(
+    "--processes",
+    cls=EnvOption,
+    type=click.IntRange(min=1),
+    help="How many processes serve, each with its threads; one by default.",
+)
+@click.option(
+    "--graceful-timeout",
+    cls=EnvOption,
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long requests in flight may take to end when the server is stopped.",
+)
+@click.option(
+    "--access-log",
+    cls=EnvOption,
+    type=click.Choice(("werkzeug", "uvicorn", "json", "off")),
+    help="The form of the lines that tell of requests.",
+)
+@click.option(
+    "--reload-type",
+    cls=EnvOption,
+    type=click.Choice(("auto", "stat", "watchdog", "watchfiles")),
+    help="How changes are noticed; by default by the best library that is installed.",
 )
 @click.option(
     "--extra-files",
@@ -105,17 +148,37 @@ def run_command(
     """
     from . import run_simple  # when called, from where it is replaced
 
-    app = _load(info)
     debug = get_debug_flag()
-    threads: bool | None = options.pop("with_threads")
+    reload = debug if reload is None else reload
+    app = _load(info, reload)
     show_server_banner(debug, info.app_import_path)
     run_simple(
         host,
         port,
         app,
         ssl_context=cert,
-        use_reloader=debug if reload is None else reload,
+        use_reloader=reload,
         use_debugger=debug if debugger is None else debugger,
-        threaded=getattr(app, "config", {}).get("THREADED", True) if threads is None else threads,
-        **options,
+        threaded=_is_threaded(app, options.pop("with_threads"), options["threads"]),
+        **_server_options(options),
     )
+
+
+def _is_threaded(app: t.Any, asked: bool | None, threads: int | None) -> bool:
+    if asked is False and threads is not None:
+        raise click.UsageError(
+            "'--threads' says how many threads there are, and '--without-threads' that there are none."
+        )
+    if asked is None:
+        return threads is not None or bool(getattr(app, "config", {}).get("THREADED", True))
+    return asked
+
+
+def _server_options(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return what `run_simple` is told: ours, that it need not know, only where they are asked for."""
+    told = {name: given.pop(name) for name in ("extra_files", "exclude_patterns")}
+    given["reloader_type"] = given.pop("reload_type")
+    told |= {name: value for name, value in given.items() if value is not None}
+    if told.get("access_log") == "off":
+        told["access_log"] = False
+    return told

@@ -16,7 +16,9 @@ from .console import Console
 Manager = t.ContextManager[t.Any]
 
 #: Modules that stand between a server and a view in every traceback, and say nothing about the error.
-_MACHINERY = tuple(f"asyncflask.{name}" for name in ("app", "asgi", "ctx", "pipeline", "serving", "threads", "wsgi"))
+_MACHINERY = tuple(
+    f"asyncflask.{name}" for name in ("app", "asgi", "cli", "ctx", "pipeline", "serving", "threads", "wsgi")
+)
 _PACKAGES = tuple(f"{name}." for name in _MACHINERY)
 
 

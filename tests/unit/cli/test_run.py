@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+from fnmatch import fnmatch
 
 import pytest
 
 from asyncflask import App, cli, serving
 from asyncflask.asgi.mount import is_asgi
+from asyncflask.asgi.scope import DEBUGGER
 from asyncflask.cli import FlaskGroup, show_server_banner
+from asyncflask.cli.broken import BrokenApp
 
 
 @pytest.fixture
@@ -75,6 +77,24 @@ def test_options_are_handed_over(run, app):
     }
 
 
+def test_options_of_our_own_server_are_told_where_they_are_given(run):
+    options = run("--threads", "3", "--processes", "2", "--graceful-timeout", "1.5", "--access-log", "json")[1]
+    assert options.items() >= {"threads": 3, "processes": 2, "graceful_timeout": 1.5, "access_log": "json"}.items()
+    assert (
+        run("--access-log", "off", "--reload-type", "stat")[1].items()
+        >= {
+            "access_log": False,
+            "reloader_type": "stat",
+        }.items()
+    )
+    assert run(FLASK_RUN_THREADS="7", ASYNCFLASK_RUN_PROCESSES="2")[1].items() >= {"threads": 7, "processes": 2}.items()
+
+
+def test_a_number_of_threads_switches_them_on(run, app):
+    app.config["THREADED"] = False
+    assert run("--threads", "3")[1]["threaded"] is True
+
+
 @pytest.mark.parametrize(("args", "env"), [(["--debug"], {}), ([], {"FLASK_DEBUG": "1"})])
 def test_reloader_and_debugger_follow_debug_mode(run, app, args, env):
     _, options = run(*args, **env)
@@ -135,20 +155,107 @@ def broken():
     return FlaskGroup(create_app=create_app)
 
 
-def test_at_the_first_start_it_is_an_error(runner, broken, served):
+def test_at_the_first_start_it_is_told_in_one_line(runner, broken, served):
     result = runner.invoke(broken, ["run"])
-    assert isinstance(result.exception, LookupError) and not served
+    assert result.exit_code == 1 and not served
+    assert "in create_app" in result.stderr and "asyncflask" not in result.stderr
+    assert result.stderr.endswith("Error: The application could not be loaded: LookupError: oh no\n")
 
 
-def test_after_a_reload_it_is_printed_and_raised_by_each_request(runner, broken, served, monkeypatch):
+@pytest.mark.parametrize(
+    ("text", "code", "last"),
+    [
+        ("def f(:\n", 1, "Error: The application 'shop' could not be loaded: SyntaxError: invalid syntax (*, line 1)"),
+        ("1 / 0\n", 1, "Error: The application 'shop' could not be loaded: ZeroDivisionError: division by zero"),
+        ("raise ValueError('a\\nb')\n", 1, "Error: The application 'shop' could not be loaded: ValueError: a"),
+        ("raise ValueError\n", 1, "Error: The application 'shop' could not be loaded: ValueError"),
+        ("import not_there_at_all\n", 2, "ModuleNotFoundError: No module named 'not_there_at_all'"),
+        ("x = 1\n", 2, "*Failed to find Flask application or factory in module 'shop'.*"),
+        (None, 2, "Error: Could not import 'shop'."),
+    ],
+)
+def test_the_last_line_says_what_is_wrong_with_it(runner, project, served, text, code, last):
+    if text is not None:
+        project(shop=text)
+    result = runner.invoke(cli.cli, ["--app", "shop", "run"])
+    assert result.exit_code == code and not served
+    assert fnmatch(result.stderr.strip().splitlines()[-1], last.replace("[", "[[]"))
+
+
+@pytest.mark.parametrize("text", ["def f(:\n", "1 / 0\n", "import not_there_at_all\n"])
+def test_with_the_reloader_the_next_save_tries_again(runner, project, served, monkeypatch, text):
+    project(shop=text)
+    result = runner.invoke(cli.cli, ["--app", "shop", "run", "--reload"])
+    assert result.exit_code == 0 and isinstance(served.pop()[0][2], BrokenApp)
+    assert "Error" not in result.stderr  # the process that the reloader starts tells
     monkeypatch.setenv("WERKZEUG_RUN_MAIN", "true")
-    result = runner.invoke(broken, ["run"])
-    assert result.exit_code == 0 and "LookupError: oh no" in result.stderr
-    app = served[0][0][2]
+    result = runner.invoke(cli.cli, ["--app", "shop", "run", "--reload"])
+    assert result.exit_code == 0 and isinstance(served.pop()[0][2], BrokenApp)
+    assert result.stderr.count("shop.py") == 1 and "asyncflask" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["nowhere", "shop:nothing"])
+def test_with_the_reloader_a_wrong_name_is_an_error_all_the_same(runner, project, served, name):
+    project(shop="x = 1\n")
+    assert runner.invoke(cli.cli, ["--app", name, "run", "--reload"]).exit_code == 2
+    assert not served
+
+
+async def test_what_is_served_meanwhile(broken):
+    try:
+        broken.create_app()
+    except LookupError as error:
+        app = BrokenApp(error)
+    answer = await ask(app)
+    assert answer[0]["status"] == 500 and b"could not be loaded: LookupError: oh no" in answer[1]["body"]
+    assert b"create_app" not in answer[1]["body"]  # nor anything else of the traceback
     depths = []
     for _ in range(2):
         with pytest.raises(LookupError, match="oh no") as caught:
-            asyncio.run(app({"type": "http"}, None, None))
+            await ask(app, **{DEBUGGER: lambda *_: None})
         depths.append(len(caught.traceback))
     assert depths[0] == depths[1]
+    sent = await ask(app, type="websocket")
+    assert sent[0]["type"] == "websocket.close" and sent[0]["code"] == 1011
+    sent = await ask(app, "lifespan.startup", "lifespan.shutdown", type="lifespan")
+    assert [message["type"] for message in sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert is_asgi(app)
+
+
+async def ask(app, *received, **scope):
+    queue, sent = [{"type": kind} for kind in received], []
+
+    async def receive():
+        return queue.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    await app({"type": "http"} | scope, receive, send)
+    return sent
+
+
+# -- wrong options
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--port", "99999"], "'--port' / '-p': 99999 is not in the range"),
+        (["--port", "-1"], "'--port' / '-p': -1 is not in the range"),
+        (["--port", "http"], "'--port' / '-p': 'http' is not"),
+        (["--processes", "0"], "'--processes': 0 is not in the range"),
+        (["--threads", "0"], "'--threads': 0 is not in the range"),
+        (["--threads", "many"], "'--threads': 'many' is not"),
+        (["--graceful-timeout", "-1"], "'--graceful-timeout': -1.0 is not in the range"),
+        (["--reload-type", "x"], "'--reload-type': 'x' is not one of 'auto', 'stat', 'watchdog', 'watchfiles'."),
+        (["--access-log", "x"], "'--access-log': 'x' is not one of"),
+        (["--cert", "missing.pem"], "'--cert': File 'missing.pem' does not exist."),
+        (["--threads", "3", "--without-threads"], "'--threads' says how many"),
+        (["--prot", "1"], "No such option"),
+    ],
+)
+def test_a_wrong_option_is_told_in_one_line(runner, app, served, args, says):
+    result = runner.invoke(FlaskGroup(create_app=lambda: app), ["run", *args])
+    assert result.exit_code == 2 and not served
+    assert says in result.stderr.strip().splitlines()[-1]

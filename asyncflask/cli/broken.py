@@ -1,0 +1,70 @@
+"""What is served in the place of an application that failed to load, until a reload loads it."""
+
+from __future__ import annotations
+
+import traceback
+import typing as t
+from types import TracebackType
+
+from ..asgi.scope import DEBUGGER
+
+Message = dict[str, t.Any]
+
+
+class BrokenApp:
+    """Answers every request with the error that the application failed with, by the debugger if there is one."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.traceback = error.__traceback__
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: t.Callable[[], t.Awaitable[Message]],
+        send: t.Callable[[Message], t.Awaitable[None]],
+    ) -> None:
+        """Serve one scope. Raises the error where a debugger is in front to show it."""
+        __traceback_hide__ = True  # from the page: it begins with the application
+        match scope["type"]:
+            case "lifespan":
+                while True:
+                    kind: str = (await receive())["type"]
+                    await send({"type": f"{kind}.complete"})
+                    if kind == "lifespan.shutdown":
+                        return
+            case _ if DEBUGGER in scope:
+                # with the first traceback every time, which would grow by each raise
+                raise self.error.with_traceback(self.traceback)
+            case "websocket":
+                await send({"type": "websocket.close", "code": 1011, "reason": "The application could not be loaded."})
+            case _:
+                await self._tell(send)
+
+    async def _tell(self, send: t.Callable[[Message], t.Awaitable[None]]) -> None:
+        text = (
+            f"The application could not be loaded: {summary(self.error)}\n\n"
+            "The traceback is in the terminal. Correct it, and reload this page when the server has started again.\n"
+        )
+        head = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 500, "headers": head})
+        await send({"type": "http.response.body", "body": text.encode(errors="replace")})
+
+
+def summary(error: BaseException) -> str:
+    """Return an error in one line, as the last one of its traceback; of a SyntaxError also where it is."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
+    lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def from_application(at: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first frame on that is not ours and not Python's import system's."""
+    while at is not None and _loads(at.tb_frame.f_globals.get("__name__", "")):
+        at = at.tb_next
+    return at
+
+
+def _loads(module: str) -> bool:
+    return module.startswith(("asyncflask.cli", "importlib", "click.", "werkzeug.utils"))
