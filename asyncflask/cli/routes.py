@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
 import click
 
@@ -11,13 +12,17 @@ from .groups import with_appcontext
 from .options import EnvOption
 
 if t.TYPE_CHECKING:
-    from werkzeug.routing import Map, Rule
+    from werkzeug.routing import Rule
+
+    from ..app import App
+    from ..pipeline.hooks import Plan
 
 _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
 
 
-def _columns(url_map: Map, hidden: frozenset[str]) -> dict[str, tuple[str, t.Callable[[Rule], str]]]:
+def _columns(app: App, hidden: frozenset[str]) -> dict[str, tuple[str, t.Callable[[Rule], str]]]:
     """Return what to show: the name to sort by, its headline, and how to get it from a rule."""
+    url_map = app.url_map
     by_host = url_map.host_matching
     place: t.Callable[[Rule], str] = lambda rule: (rule.host if by_host else rule.subdomain) or ""  # noqa: E731
     columns: dict[str, tuple[str, t.Callable[[Rule], str]]] = {
@@ -27,7 +32,31 @@ def _columns(url_map: Map, hidden: frozenset[str]) -> dict[str, tuple[str, t.Cal
     if any(map(place, url_map.iter_rules())):
         columns["domain"] = ("Host" if by_host else "Subdomain", place)
     columns["rule"] = ("Rule", lambda rule: rule.rule)
+    if any(map(partial(_kind, app), url_map.iter_rules())):
+        columns["view"] = ("View", partial(_kind, app))
+        columns["place"] = ("Runs in", partial(_place, app))
     return columns
+
+
+def _plan(app: App, rule: Rule) -> Plan:
+    return app.plan_for(rule, app.websocket_stages if rule.websocket else app.stages)
+
+
+def _kind(app: App, rule: Rule) -> str:
+    """Return what the view of a rule is; nothing where there is no view."""
+    plan = _plan(app, rule)
+    if plan.view is None:
+        return ""
+    kind = "async" if plan.view_is_async else "sync"
+    return f"{kind} websocket" if rule.websocket else kind
+
+
+def _place(app: App, rule: Rule) -> str:
+    plan = _plan(app, rule)
+    if plan.view is None:
+        return ""
+    lane = plan.lane if app.config["THREADED"] else plan.lane_unthreaded
+    return "loop" if lane.on_loop else "thread"
 
 
 @click.command("routes", short_help="Show the routes for the app.")
@@ -42,10 +71,10 @@ def _columns(url_map: Map, hidden: frozenset[str]) -> dict[str, tuple[str, t.Cal
 @click.option("--all-methods", cls=EnvOption, is_flag=True, help="Show HEAD and OPTIONS too.")
 @with_appcontext
 def routes_command(sort: str, all_methods: bool) -> None:
-    """Show the rules of the application, with their endpoints and methods."""
-    url_map = current_app.url_map
-    columns = _columns(url_map, frozenset() if all_methods else _AUTOMATIC)
-    table = [[value(rule) for _, value in columns.values()] for rule in url_map.iter_rules()]
+    """Show the rules of the application, with their endpoints and methods, what each view is, and where it runs."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    columns = _columns(app, frozenset() if all_methods else _AUTOMATIC)
+    table = [[value(rule) for _, value in columns.values()] for rule in app.url_map.iter_rules()]
     if not table:
         click.echo("No routes were registered.")
         return
@@ -54,5 +83,7 @@ def routes_command(sort: str, all_methods: bool) -> None:
         table.sort(key=lambda row: row[at])
     head = [title for title, _ in columns.values()]
     widths = [max(map(len, column)) for column in zip(head, *table, strict=True)]
-    for row in (head, ["-" * width for width in widths], *table):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+    styles: list[dict[str, bool]] = [{"bold": True}, {"dim": True}, *({} for _ in table)]
+    for style, row in zip(styles, (head, ["-" * width for width in widths], *table), strict=True):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(click.style(line, **style) if style else line)

@@ -83,3 +83,40 @@ def test_hosts(routes):
     app = App("x", static_folder=None, host_matching=True)
     app.add_url_rule("/a", host="a.example", endpoint="a")
     assert routes(app=app)[0] == ["Endpoint", "Methods", "Host", "Rule"]
+
+
+def test_views_are_shown_with_what_they_are_and_where_they_run(routes):
+    app = App("x", static_folder=None)
+
+    async def on_loop():
+        """Nothing."""
+
+    def in_thread():
+        """Nothing."""
+
+    app.add_url_rule("/a", endpoint="a", view_func=on_loop)
+    app.add_url_rule("/b", endpoint="b", view_func=in_thread)
+    app.add_url_rule("/c", endpoint="c", view_func=in_thread, threaded=False)
+    app.add_url_rule("/d", endpoint="d")
+    app.add_websocket("/e", endpoint="e", view_func=on_loop)
+    app.add_websocket("/f", endpoint="f", view_func=in_thread)
+    table = [
+        ["Endpoint", "Methods", "Rule", "View", "Runs in"],
+        ["--------", "-------", "----", "---------------", "-------"],
+        ["a", "GET", "/a", "async", "loop"],
+        ["b", "GET", "/b", "sync", "thread"],
+        ["c", "GET", "/c", "sync", "loop"],
+        ["d", "GET", "/d"],
+        ["e", "GET", "/e", "async websocket", "loop"],
+        ["f", "GET", "/f", "sync websocket", "thread"],
+    ]
+    assert routes(app=app) == table
+    app.config["THREADED"] = False
+    table[3][-1] = "loop"
+    assert routes(app=app)[:6] == table[:6]
+
+
+def test_the_headline_is_bold_on_a_terminal_only(app, runner):
+    command = FlaskGroup(create_app=lambda: app)
+    assert runner.invoke(command, ["routes"], color=True).output.startswith("\x1b[1mEndpoint")
+    assert runner.invoke(command, ["routes"]).output.startswith("Endpoint")
