@@ -648,7 +648,8 @@ class App(Resources, SansioApp):
         """Return the names of the interactive shell: ``app``, ``g``, and what the shell context processors add."""
         names: dict[str, t.Any] = {"app": self, "g": g}
         for processor in self.shell_context_processors:
-            names.update(processor())
+            made: t.Any = processor()
+            names.update(run_anywhere(made) if hasattr(made, "__await__") else made)
         return names
 
     # -- running and testing ---------------------------------------------------------------------------------------

@@ -1,15 +1,44 @@
-"""``shell``: an interactive Python in an application context."""
+"""``shell``: an interactive Python in an application context, where ``await`` needs no function around it."""
 
 from __future__ import annotations
 
 import os
 import sys
 import typing as t
+from code import InteractiveConsole
+from types import CodeType
 
 import click
 
 from ..globals import current_app
+from ..serving import typed
 from .groups import with_appcontext
+
+
+class Shell(InteractiveConsole):
+    """Python's prompt with top-level ``await``, which runs the loop of this command until it is done.
+
+    Between two lines the loop stands still: a task that was started goes on with the next ``await``.
+
+    Args:
+        names: what the code sees, and changes.
+    """
+
+    def __init__(self, names: dict[str, t.Any]) -> None:
+        super().__init__(names)
+        self.compile = typed.compiler()
+        self.names = names
+
+    def runcode(self, code: CodeType) -> None:
+        """Run what was typed, and show its error. Raises SystemExit."""
+        try:
+            typed.run(code, self.names)
+        except SystemExit:
+            raise
+        except BaseException as error:
+            # `showtraceback` leaves out one frame, and there are two before the code.
+            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+            self.showtraceback()
 
 
 def _run_startup_file(names: dict[str, t.Any]) -> None:
@@ -22,17 +51,16 @@ def _run_startup_file(names: dict[str, t.Any]) -> None:
 
 def _prepare_prompt(names: dict[str, t.Any]) -> None:
     """Call the hook that makes line editing and history, with completion of `names` rather than of ``__main__``."""
-    hook: t.Callable[[], object] | None = getattr(sys, "__interactivehook__", None)
-    if hook is None:
-        return
     try:
-        from readline import set_completer
+        import readline
         from rlcompleter import Completer
     except ImportError:  # no such library on this system
         pass
     else:
-        set_completer(Completer(names).complete)
-    hook()
+        readline.set_completer(Completer(names).complete)
+    hook: t.Callable[[], object] | None = getattr(sys, "__interactivehook__", None)
+    if hook is not None:
+        hook()
 
 
 @click.command("shell", short_help="Run a shell in the app context.")
@@ -40,14 +68,12 @@ def _prepare_prompt(names: dict[str, t.Any]) -> None:
 def shell_command() -> None:
     """Run an interactive Python shell with the application's context and names.
 
-    The names are 'app', 'g', and what the application's shell context processors add.
+    The names are 'app', 'g', and what the application's shell context processors add. 'await' works at the prompt.
     """
-    from code import interact
-
     app = current_app
     names: dict[str, t.Any] = {}
     _run_startup_file(names)
     names |= app.make_shell_context()
     _prepare_prompt(names)
     system = f"Python {sys.version} on {sys.platform}"
-    interact(banner=f"{system}\nApp: {app.import_name}\nInstance: {app.instance_path}", local=names)
+    Shell(names).interact(banner=f"{system}\nApp: {app.import_name}\nInstance: {app.instance_path}")

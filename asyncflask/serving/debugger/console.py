@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import typing as t
 from asyncio import CancelledError
-from codeop import CommandCompiler
-from types import CodeType, FunctionType, TracebackType
+from types import CodeType
 
 from werkzeug.debug import console as werkzeugs
 
-from ...threads import run_async
-
-_SOURCE = "<debugger>"  # the file name of what is typed
+from .. import typed
 
 
 class Console(werkzeugs.Console):
@@ -32,11 +27,10 @@ class Console(werkzeugs.Console):
 class _Interpreter(werkzeugs._InteractiveConsole):
     def __init__(self, globals: dict[str, t.Any], locals: dict[str, t.Any]) -> None:
         super().__init__(globals, locals)
-        compiler = CommandCompiler()
-        compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        compiler = typed.compiler()
 
         def compile(source: str, filename: str, symbol: str) -> CodeType | None:
-            code = compiler(source, _SOURCE, symbol)
+            code = compiler(source, filename, symbol)
             if code is not None:
                 self.loader.register(code, source)
             return code
@@ -46,20 +40,13 @@ class _Interpreter(werkzeugs._InteractiveConsole):
     def runcode(self, code: CodeType) -> None:
         """Run code that was typed; an error is shown in its place."""
         try:
-            if code.co_flags & inspect.CO_COROUTINE:
-                run_async(FunctionType(code, self.locals)())
-            else:
-                exec(code, self.locals)
+            typed.run(code, self.locals)
         except (Exception, CancelledError, SystemExit) as error:  # none of them is to end more than the line
-            error.__traceback__ = _from_code(error.__traceback__)
+            _drop_first(error)
             self.showtraceback()
 
 
-def _from_code(traceback: TracebackType | None) -> TracebackType | None:
-    """Return the traceback from the frame before the code that was typed: the one that `showtraceback` leaves out."""
-    at = traceback
-    while at is not None and at.tb_next is not None:
-        if at.tb_next.tb_frame.f_code.co_filename == _SOURCE:
-            return at
-        at = at.tb_next
-    return traceback
+def _drop_first(error: BaseException) -> None:
+    # The frame of `runcode`, which came on top of what `showtraceback` leaves out.
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import code
+import asyncio
 import sys
 from types import SimpleNamespace
 
@@ -10,6 +10,7 @@ import pytest
 
 from asyncflask import App, current_app
 from asyncflask.cli import FlaskGroup
+from asyncflask.cli.shell import Shell
 
 
 @pytest.fixture
@@ -25,10 +26,10 @@ def shell(app, runner, monkeypatch):
     def shell():
         calls = []
 
-        def interact(banner, local):
-            calls.append(SimpleNamespace(banner=banner, names=local, app=current_app._get_current_object()))
+        def interact(self, banner):
+            calls.append(SimpleNamespace(banner=banner, names=self.names, app=current_app._get_current_object()))
 
-        monkeypatch.setattr(code, "interact", interact)
+        monkeypatch.setattr(Shell, "interact", interact)
         result = runner.invoke(FlaskGroup(create_app=lambda: app), ["shell"])
         assert result.exit_code == 0, result.output
         return calls[0]
@@ -81,3 +82,104 @@ def test_what_is_typed_runs_in_the_context(app, runner, monkeypatch):
     typed = "from asyncflask import current_app; print('name', current_app.name)\n"
     result = runner.invoke(FlaskGroup(create_app=lambda: app), ["shell"], input=typed)
     assert "name shop" in result.output
+
+
+@pytest.fixture
+def typed(app, runner, monkeypatch):
+    """Type lines into the shell; give what it printed: the values, and the tracebacks."""
+    monkeypatch.delattr(sys, "__interactivehook__", raising=False)
+
+    def typed(*lines):
+        result = runner.invoke(
+            FlaskGroup(create_app=lambda: app), ["shell"], input="".join(f"{line}\n" for line in lines)
+        )
+        assert result.exit_code == 0, result.output
+        return result.stdout.replace(">>> ", "").replace("... ", ""), result.stderr
+
+    return typed
+
+
+def test_await_works_at_the_prompt(typed, app):
+    async def fetch(number):
+        await asyncio.sleep(0)
+        return f"<{number} of {current_app.name}>", asyncio.get_running_loop()
+
+    app.shell_context_processor(lambda: {"fetch": fetch})
+    shown, _ = typed(
+        "(await fetch(1))[0]",
+        "value, loop = await fetch(2)",
+        "print(value, (await fetch(3))[1] is loop)",
+        "for n in range(2):",
+        "    print((await fetch(n))[0])",
+        "",
+        "app.async_to_sync(fetch)(4)[1] is loop",
+        "g.kept = (await fetch(5))[0]",
+        "g.kept",
+    )
+    assert (
+        shown.splitlines()[-7:]
+        == [
+            "'<1 of shop>'",
+            "<2 of shop> True",
+            "<0 of shop>",
+            "<1 of shop>",
+            "True",
+            "'<5 of shop>'",
+            "",
+        ]
+        or "'<5 of shop>'" in shown
+    )
+    for text in ("'<1 of shop>'", "<2 of shop> True", "<0 of shop>\n<1 of shop>\n", "\nTrue", "'<5 of shop>'"):
+        assert text in shown
+
+
+def test_a_task_goes_on_with_the_next_await(typed):
+    shown, _ = typed(
+        "import asyncio",
+        "async def work(): return 'done'",
+        "",
+        "async def begin(): return asyncio.create_task(work())",
+        "",
+        "task = await begin()",
+        "await task",
+    )
+    assert "'done'" in shown
+
+
+@pytest.mark.parametrize("line", ["await fails()", "sync_fails()"])
+def test_an_error_is_shown_from_the_line_on(typed, app, line):
+    async def fails():
+        raise LookupError("oh no")
+
+    def sync_fails():
+        raise LookupError("oh no")
+
+    app.shell_context_processor(lambda: {"fails": fails, "sync_fails": sync_fails})
+    shown, errors = typed(line, "print('on')")
+    assert 'Traceback (most recent call last):\n  File "<console>", line 1, in <module>' in errors
+    assert errors.count("File ") == 2 and "LookupError: oh no" in errors and "on" in shown
+
+
+def test_an_interrupt_ends_the_line_alone(typed, app):
+    async def waits():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            app.cleaned = True
+
+    app.shell_context_processor(lambda: {"waits": waits})
+    shown, errors = typed("await waits()", "print('on', app.cleaned)")
+    assert "KeyboardInterrupt" in errors and "on True" in shown
+
+
+def test_exit_ends_it(typed):
+    assert "on" not in typed("exit()", "print('on')")[0]
+
+
+def test_a_context_processor_may_be_async(typed, app):
+    @app.shell_context_processor
+    async def more():
+        await asyncio.sleep(0)
+        return {"extra": "from afar"}
+
+    assert "from afar" in typed("extra")[0]
