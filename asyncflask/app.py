@@ -43,7 +43,7 @@ from .sansio.scaffold import Folder
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .threads import Bridge, PoolBridge, WorkerPool, background, current_bridge, drive, run_anywhere, run_async
 from .wrappers import Request, Response, Websocket
-from .wsgi import read_ahead
+from .wsgi import read_ahead, read_on_demand
 from .wsgi import respond as respond_wsgi
 
 if t.TYPE_CHECKING:
@@ -294,8 +294,12 @@ class App(Resources, SansioApp):
         if ctx.refused:
             context.run(ctx.unbind)
             return t.cast(HTTPException, ctx.request.routing_exception)(environ, start_response)
-        if ctx.request.url_rule is not None and ctx.plan.view_is_async and not ctx.plan.stream_body:
-            read_ahead(ctx.request, self.config["MAX_CONTENT_LENGTH"])  # reading waits, which a view on a loop cannot
+        if ctx.request.url_rule is not None and ctx.plan.view_is_async:  # reading waits, which a view on a loop cannot
+            limit = self.config["MAX_CONTENT_LENGTH"]
+            if ctx.plan.stream_body:
+                read_on_demand(ctx.request, limit, bridge)
+            else:
+                read_ahead(ctx.request, limit)
         response = drive(run.exchange(ctx), context, bridge)[0]
         if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
             response.call_on_close(ctx.end_request)

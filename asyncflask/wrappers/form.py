@@ -11,6 +11,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser, MultiPartParser
 from werkzeug.sansio.multipart import Data, Event, Field, File, MultipartDecoder, NeedData, State
 
+from .upload import Upload
 from .whole_form import MAX_PART_HEADER as MAX_PART_HEADER
 from .whole_form import WHOLE_AT_MOST, events_of
 
@@ -24,7 +25,35 @@ F = TypeVar("F", bound=Callable[..., IO[bytes]])
 
 
 class PartDecoder(MultipartDecoder):
-    """Werkzeug's decoder, refusing a part with an immense header. Raises RequestEntityTooLarge."""
+    """Werkzeug's decoder, refusing a part with an immense header. Raises RequestEntityTooLarge.
+
+    What it is fed may end anywhere. Werkzeug's takes the CR before a boundary for content where a piece ends inside of
+    what follows the boundary, ``--`` or blanks; such an end is held back until more has come.
+    """
+
+    _held = b""
+
+    def receive_data(self, data: bytes | None) -> None:
+        """Take the next piece, None at the end."""
+        held, self._held = self._held, b""
+        if data is None:
+            if held:
+                super().receive_data(held)
+            return super().receive_data(None)
+        data = held + data if held else data
+        if not self._ends_behind_boundary(data):
+            return super().receive_data(data)
+        if self.max_form_memory_size is not None and len(data) > self.max_form_memory_size:
+            raise RequestEntityTooLarge()
+        self._held = data
+
+    def _ends_behind_boundary(self, data: bytes) -> bool:
+        line = b"--" + self.boundary
+        end = data.rstrip(b" \t\v\f")
+        is_padded = len(end) < len(data)
+        if len(end) <= len(line):
+            end = bytes(self.buffer[-len(line) - 1 :]) + end
+        return end.endswith(line + b"-") or (is_padded and end.endswith(line))
 
     def next_event(self) -> Event:
         """The next event, or ``NeedData``."""
@@ -133,7 +162,7 @@ class FilePart:
 
     def storage(self) -> FileStorage:
         self.file.seek(0)
-        return FileStorage(self.file, self.part.filename, self.part.name, headers=self.part.headers)
+        return Upload(self.file, self.part.filename, self.part.name, headers=self.part.headers)
 
 
 class FormParser(FormDataParser):

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, cast, overload
 
 from werkzeug.datastructures import Authorization, ImmutableMultiDict, MultiDict
-from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request as BaseRequest
@@ -19,7 +19,7 @@ from ..plain import is_plain
 from .body import Body
 from .environ import RequestHeaders, environ_from_scope
 from .form import FormParser, kept
-from .stream import BodyInput, BodyStream, limited_input, open_body
+from .stream import BodyInput, BodyStream, NoBody, limited_input, open_body
 
 if TYPE_CHECKING:
     from typing import Self
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.routing import Rule
 
+    from .multipart import MultipartStream
 
 PLAIN = is_plain()
 
@@ -99,6 +100,16 @@ def nobody_knows(request: Request) -> None:
 def parsed_options(header: str) -> tuple[str, dict[str, str]]:
     """``parse_options_header``; the dictionary is not to be changed."""
     return parse_options_header(header)
+
+
+def multipart_boundary(mimetype: str, options: Mapping[str, str]) -> bytes:
+    """The boundary that a Content-Type names. UnsupportedMediaType, BadRequest: see ``Request.multipart``."""
+    if mimetype != "multipart/form-data":
+        raise UnsupportedMediaType("A multipart form is expected here, as 'multipart/form-data'.")
+    boundary = options.get("boundary")
+    if not boundary or not boundary.isascii():
+        raise BadRequest("The multipart form has no valid boundary in its Content-Type.")
+    return boundary.encode("ascii")
 
 
 @lru_cache(1024)
@@ -381,10 +392,37 @@ class Request(BaseRequest):
         if limit is not None and (self.content_length or 0) > limit:
             raise RequestEntityTooLarge()
         if self._body is None:
-            return io.BytesIO()
+            return NoBody()
         reader = open_body(self._body, limit) if source is None else source.opened(limit)
         self.__dict__["_reader"] = reader
         return cast("IO[bytes]", reader)
+
+    def multipart(self) -> MultipartStream:
+        """The parts of a multipart form, to be read as they arrive: nothing is kept in memory or on disk.
+
+        For routes that say ``stream_body=True``; elsewhere the body has been read before the view runs. Called again,
+        it returns the same stream.
+
+            async for part in request.multipart():          # or "for", in a "def" view
+                if part.filename:
+                    await part.asave(folder / secure_filename(part.filename))
+
+        Raises:
+            UnsupportedMediaType: 415, the request is no multipart form.
+            BadRequest: 400, its Content-Type has no valid boundary.
+            RuntimeError: the form was parsed before.
+            RequestEntityTooLarge: 413, the declared length exceeds ``max_content_length``.
+        """
+        own = self.__dict__
+        if "_multipart" not in own:
+            if "form" in own:
+                raise RuntimeError("The form of this request was parsed before: use request.form and request.files.")
+            from .multipart import MultipartStream  # few requests are read in this way
+
+            boundary = multipart_boundary(self.mimetype, self.mimetype_params)
+            limits = self.max_form_memory_size, self.max_form_parts
+            own["_multipart"] = MultipartStream(self.stream, boundary, self.content_length, *limits)
+        return cast("MultipartStream", own["_multipart"])
 
     @property
     def is_json(self) -> bool:

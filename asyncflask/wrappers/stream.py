@@ -112,10 +112,14 @@ class BodyStream(io.BufferedIOBase):
 
     async def __anext__(self) -> bytes:
         """The next piece as it came, never empty."""
-        chunk = self._take(len(self._pending)) or await self._pulled()
+        chunk = await self.next_piece()
         if not chunk:
             raise StopAsyncIteration
         return chunk
+
+    async def next_piece(self) -> bytes:
+        """The next piece as it came, b"" at the end; on the loop."""
+        return self._take(len(self._pending)) or await self._pulled()
 
     async def aread(self, size: int | None = -1) -> bytes:
         """Read on the loop.
@@ -185,6 +189,20 @@ class BodyStream(io.BufferedIOBase):
         return self._take(end if size is None or size < 0 else min(end, size))
 
 
+class NoBody(io.BytesIO):
+    """The stream of a request without a body: at its end for every kind of reader."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+    async def aread(self, size: int | None = -1) -> bytes:
+        """Nothing."""
+        return b""
+
+
 class BodyInput(io.BufferedIOBase):
     """``wsgi.input`` of a request whose body is kept by us, possibly attached after the environ was made.
 
@@ -201,7 +219,7 @@ class BodyInput(io.BufferedIOBase):
         """What this input reads from, if the body may be read under ``limit`` (else 413 or 400)."""
         if self._reader is None:
             if self.body is None:
-                return io.BytesIO()
+                return NoBody()
             self._reader = open_body(self.body, limit)
         return self._reader
 

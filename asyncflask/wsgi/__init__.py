@@ -10,13 +10,13 @@ from __future__ import annotations
 import typing as t
 
 from ..lazy import late_names
-from .ahead import read_ahead
+from .ahead import read_ahead, read_on_demand
 from .respond import respond
 
 if t.TYPE_CHECKING:
     from .adapter import WSGIAdapter as WSGIAdapter
 
-__all__ = ["WSGIAdapter", "read_ahead", "respond"]
+__all__ = ["WSGIAdapter", "read_ahead", "read_on_demand", "respond"]
 
 # Few applications have WSGI inside; all can be served by WSGI servers.
 if not t.TYPE_CHECKING:  # checkers would take any name for one of ours

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser, default_stream_factory
+from werkzeug.sansio.multipart import Data, Field, NeedData, State
 
-from asyncflask.wrappers.form import MAX_PART_HEADER, FormParser, kept
+from asyncflask.wrappers.form import MAX_PART_HEADER, FormParser, PartDecoder, kept
 
 PIECES = [
     b"--bb",
@@ -141,3 +142,47 @@ def test_every_file_that_was_made_is_known():
     with pytest.raises(BadRequest):
         parser.parse(stream, "multipart/form-data", None, {"boundary": "bb"})
     assert len(made) == 1
+
+
+def decoded(decoder, pieces):
+    parts = []
+    for piece in [*pieces, None]:
+        decoder.receive_data(piece)
+        while not isinstance(event := decoder.next_event(), NeedData):
+            if isinstance(event, Field):
+                parts.append([event.name, b""])
+            elif isinstance(event, Data):
+                parts[-1][1] += event.data
+            if decoder.state is State.COMPLETE:
+                break
+    return parts
+
+
+CONTENTS = st.lists(st.sampled_from([b"\r", b"\n", b"-", b"--x", b"--xy", b" ", b"a", b"\r\n--", b"--x "]), max_size=6)
+
+
+@given(st.lists(CONTENTS, max_size=3), st.sampled_from([b"", b" ", b"\t  "]), st.lists(st.integers(1, 9), max_size=99))
+def test_a_form_may_be_cut_anywhere(contents, padding, sizes):
+    """Into any pieces, down to single bytes: its parts are the same."""
+    contents = [b"".join(content) for content in contents]
+    contents = [content for content in contents if b"\n--x" not in content and b"\r--x" not in content]
+    contents = [content for content in contents if not content.startswith(b"--x")]
+    data = b"".join(
+        b'--x%s\r\nContent-Disposition: form-data; name="%d"\r\n\r\n%s\r\n' % (padding, number, content)
+        for number, content in enumerate(contents)
+    )
+    data += b"--x--" + padding + b"\r\n"
+    pieces, at = [], 0
+    for size in [*sizes, len(data)]:
+        pieces.append(data[at : at + size])
+        at += size
+    expected = [[str(number), content] for number, content in enumerate(contents)]
+    assert decoded(PartDecoder(b"x"), [piece for piece in pieces if piece]) == expected
+
+
+def test_padding_that_never_ends_is_refused():
+    decoder = PartDecoder(b"x", 1000)
+    decoder.receive_data(b"--x")
+    with pytest.raises(RequestEntityTooLarge):
+        for _ in range(20):
+            decoder.receive_data(b" " * 100)
