@@ -5,13 +5,10 @@ Screenshots are kept in the folder that $ARTIFACTS names, else in pytest's tempo
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-
 import pytest
 
 from ..browser import LIMIT, artifacts, chromium, photograph
+from .programs import Program
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -37,40 +34,19 @@ def a_sync_view():
     g.key = "in the pot"
     raise LookupError("the map of the sync view is missing")
 """
-SERVE = """
-import logging
-import uvicorn
-from app import app
-from asyncflask.serving.debugger import DebuggedApplication
-app.debug = True
-uvicorn.run(DebuggedApplication(app, evalex=True), port=0, log_level="info", use_colors=False)
-"""
 
 
 @pytest.fixture
 def served(tmp_path):
-    """Address and PIN of a debugged application, and what the server has printed so far."""
+    """Address and PIN of an application that is debugged; at the end each error is in the log once."""
     (tmp_path / "app.py").write_text(APP)
-    (tmp_path / "serve.py").write_text(SERVE)
-    words = [sys.executable, "serve.py"]
-    with subprocess.Popen(
-        words, cwd=tmp_path, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as server:
-        log, address, pin = "", None, None
-        try:
-            while not (address and pin):
-                line = server.stdout.readline()
-                assert line, f"the server has ended: {log}"
-                log += line
-                address = address or re.search(r"[Rr]unning on (http://[\d.:]+)", line)
-                pin = pin or re.search(r"Debugger PIN: ([\d-]+)", line)
-            yield address[1], pin[1]
-        finally:
-            server.terminate()
-            log += server.communicate(timeout=30)[0]
-    assert log.count("LookupError: the map of the async view is missing") == 1, log
-    assert log.count("LookupError: the map of the sync view is missing") == 1, log
-    assert "Exception in ASGI application" not in log
+    with Program(tmp_path, "-m", "asyncflask", "run", "--debug", "--no-reload", "--port", "0") as program:
+        pin = program.wait_for(r"Debugger PIN: ([\d-]+)")[1]
+        yield f"http://127.0.0.1:{program.port}", pin
+        assert program.end() == 0
+    for kind in ("async", "sync"):
+        assert program.text.count(f"LookupError: the map of the {kind} view is missing") == 1, program.text
+    assert "Exception in ASGI application" not in program.text
 
 
 @pytest.fixture

@@ -201,13 +201,14 @@ class DebuggedApplication:
         """Keep an error and log it; with `linked` the log says where to look at it, as the client cannot show it."""
         incident = Incident(error, kept, show_hidden_frames=self._show_hidden_frames)
         path = repr(scope["path"])[1:-1]
-        hint = ""
+        told = incident.text.rstrip()
         if self.evalex:
             self._incidents.add(incident)
-            hint = f"Look at it in a browser: {self._address(scope, incident)}" if linked else ""
+            if linked:
+                told += f"\nLook at it in a browser: {self._address(scope, incident)}"
         else:
             incident.end()
-        _log.error("Exception on %s [%s]\n%s%s", path, method, incident.text, hint)
+        _log.error("Exception on %s [%s]\n%s", path, method, told)
         return incident
 
     def _address(self, scope: Scope, incident: Incident) -> str:
