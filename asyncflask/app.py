@@ -135,6 +135,7 @@ class App(Resources, SansioApp):
         BODY_TIMEOUT=None,
         RESPONSE_TIMEOUT=60.0,
         STREAM_SHUTDOWN_TIMEOUT=10.0,
+        SHUTDOWN_DELAY=0.0,
     )
 
     request_class: type[Request] = Request
@@ -384,7 +385,7 @@ class App(Resources, SansioApp):
         self.bridge()
         self.shutdown_event.clear()
         self.open_streams.begin()
-        self._signals = SignalWatch(self.begin_shutdown)
+        self._signals = SignalWatch(self.begin_shutdown, self.config["SHUTDOWN_DELAY"])
 
     async def shutdown(self) -> None:
         """End serving: running requests in worker threads end, then the threads do."""

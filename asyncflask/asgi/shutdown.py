@@ -137,14 +137,19 @@ class SignalWatch:
 
     Args:
         told: called in the main thread, between any two of its steps; it must be quick and must not fail.
+        delay: seconds for which the first SIGTERM is kept from the server's handler: a load balancer is to see first
+            that no more requests are wanted here. A second one reaches the server at once.
 
-    Nothing is watched outside of the main thread, nor where the server has no handler of its own.
+    Nothing is watched outside of the main thread, nor where the server has no handler of its own. Servers that hear of
+    signals by their loop (hypercorn, gunicorn's asgi worker) are told, and not delayed.
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-    def __init__(self, told: t.Callable[[], None]) -> None:
+    def __init__(self, told: t.Callable[[], None], delay: float = 0.0) -> None:
         self._told: t.Callable[[], None] | None = told
+        self._delay = delay
+        self._loop = asyncio.get_running_loop() if delay else None
         self._before: dict[int, t.Any] = {}
         if threading.current_thread() is threading.main_thread():
             for number in self.SIGNALS:
@@ -156,7 +161,11 @@ class SignalWatch:
     def _handle(self, number: int, frame: t.Any) -> None:
         if self._told is not None:
             self._told()
-        self._before[number](number, frame)
+        loop, self._loop = self._loop, None
+        if loop is not None and number == signal.SIGTERM:
+            loop.call_soon_threadsafe(loop.call_later, self._delay, self._before[number], number, None)
+        else:
+            self._before[number](number, frame)
 
     def stop(self) -> None:
         """Watch no more, and give each signal back unless somebody else has taken it since."""
