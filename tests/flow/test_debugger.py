@@ -507,7 +507,7 @@ async def test_the_frames_of_a_websocket_handler(app, visitor, caplog, is_async)
     app.add_websocket("/ws", view_func=chat if is_async else sync_chat)
     async with talk(visitor.debugged, "/ws", headers={"Host": "localhost:5000"}) as client:
         client.say("hello")
-        assert await client.closed() == (1011, "Internal Server Error")
+        assert await client.closed() == (1011, "ValueError: hello")
     (record,) = caplog.records
     await visitor.open(record.getMessage().rpartition("Look at it in a browser: ")[2])
     assert visitor.functions[-2:] == ["chat" if is_async else "sync_chat"]
