@@ -79,12 +79,17 @@ class LookAhead:
         """Take back one `when_left`."""
         self._callbacks.remove(callback)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether a message of the client's is there."""
+        return bool(self._kept) and self._kept[0]["type"] != "websocket.disconnect"
+
     async def receive(self) -> Message:
         """ASGI's receive. The last message, that the client has left, is given again and again."""
         while not self._kept:
             self._come.clear()
             await self._come.wait()
-        if self._kept[0]["type"] == "websocket.disconnect":
+        if not self.keeps:
             return self._kept[0]
         self._room.release()
         return self._kept.popleft()
@@ -108,6 +113,11 @@ class Line:
         """Say which context's websocket this is for."""
         self.ctx = ctx
         self.bridge = bridge_of(self.app, ctx)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there are messages that came before the client has left."""
+        return self.ahead is not None and self.ahead.keeps
 
     async def handshake(self) -> list[tuple[bytes, bytes]]:
         """Save the session; return its headers. In a context of its own, as any task may accept."""

@@ -5,7 +5,7 @@ It is in one of five states, and what is not listed raises RuntimeError (after `
     CONNECTING   accept -> ACCEPTING -> OPEN; close -> CLOSED (the handshake is refused)
     OPEN         receive, send; close -> CLOSED; the client leaves -> GONE
     CLOSED       nothing
-    GONE         close (there is nothing left to do)
+    GONE         receive, as long as there are messages that came before; close (there is nothing left to do)
 
 `receive` and `send` accept the handshake by themselves if nobody has, as in Quart. (RFC 6455; ASGI specification,
 WebSocket connection scope.)
@@ -106,6 +106,11 @@ class Line(Protocol):
     receive: Callable[[], Awaitable[Message]]
     #: Sends an ASGI message. OSError: the client has left.
     send: Callable[[Message], Awaitable[None]]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there are messages that came before the client has left."""
+        ...
 
     async def handshake(self) -> list[tuple[bytes, bytes]]:
         """Return headers that go with the acceptance, such as the session's cookie."""
@@ -293,7 +298,7 @@ class Websocket(Request):
             WebsocketMessageError: the message is longer than `max_message_length`.
             RuntimeError: the websocket was closed here, or another task is receiving already.
         """
-        if self.state is not State.OPEN:
+        if self.state is not State.OPEN and not (self.state is State.GONE and self.line.keeps):
             await self._opened("receive")
         if self._receiving:
             raise RuntimeError("Another task is receiving from this websocket already. Let one task receive for all.")

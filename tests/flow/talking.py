@@ -111,10 +111,9 @@ class Talk:
 
     async def end(self) -> None:
         """Leave, and wait for the application to notice."""
-        if not self.task.done():
-            if not self.gone:
-                self.leave()
-            await self.task
+        if not self.task.done() and not self.gone:
+            self.leave()
+        await self.task
 
 
 @asynccontextmanager
