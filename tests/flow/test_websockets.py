@@ -29,6 +29,7 @@ from asyncflask import (
 )
 from asyncflask.globals import websocket_ctx
 from asyncflask.sessions import SecureCookieSessionInterface
+from asyncflask.testing import WebsocketResponseError
 
 from .asking import ask, turns
 from .talking import Refused, talk
@@ -891,3 +892,21 @@ async def test_a_slow_client_holds_its_sender_back(app):
     room.set()
     assert [await ws.hear() for _ in range(3)] == ["x"] * 3
     await ws.end()
+
+
+# -- with the test client ----------------------------------------------------------------------------------------------
+
+
+async def test_the_async_test_client(app, echo):
+    @app.websocket("/refused")
+    async def refused():
+        abort(401)
+
+    async with app.async_test_client() as client:
+        async with client.websocket("/echo") as ws:
+            await ws.send("a")
+            assert await ws.receive() == "a"
+        with pytest.raises(WebsocketResponseError) as caught:
+            async with client.websocket("/refused"):
+                pass
+        assert caught.value.response.status_code == 401
