@@ -137,7 +137,7 @@ async def test_after_close(act, before):
         await ws.accept()
     await ws.close()
     said = len(line.sent)
-    with pytest.raises(RuntimeError, match="was closed here: '.*' comes too late"):
+    with pytest.raises(RuntimeError, match=r"was closed here: '.*' comes too late"):
         await ACTS[act](ws)
     assert len(line.sent) == said
 
@@ -244,7 +244,7 @@ async def test_codes_that_may_not_be_sent(code):
 
 async def test_what_cannot_be_sent():
     ws, line = opened()
-    with pytest.raises(TypeError, match="str or bytes, not dict. For JSON there is send_json"):
+    with pytest.raises(TypeError, match="For JSON there is send_json"):
         await ws.send({})
     with pytest.raises(TypeError, match="either values or keywords"):
         await ws.send_json(1, a=2)
