@@ -377,6 +377,29 @@ async def test_the_frames_of_what_caused_the_error(app, visitor):
     assert await visitor.run("depth", frame=1) == "2"
 
 
+async def test_the_frames_of_every_error_in_a_group(app, visitor):
+    async def child(number):
+        mark = number
+        raise ValueError(f"<{mark}>")
+
+    @app.get("/group")
+    async def group():
+        outer = "around"
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(2):
+                tasks.create_task(child(number))
+        return outer
+
+    await visitor.open("/group")
+    assert [name for name in visitor.functions if name != "__aexit__"] == ["child", "child", "group"]
+    assert "1 of 2 in a group: ValueError: &lt;0&gt;" in visitor.page.text
+    assert "2 of 2 in a group: ValueError: &lt;1&gt;" in visitor.page.text
+    await visitor.unlock()
+    marks = [await visitor.run("mark", frame=number) for number in range(2)]
+    assert marks == ["0", "1"]
+    assert await visitor.run("outer", frame=visitor.functions.index("group")) == "'around'"
+
+
 async def test_hidden_frames_are_shown_if_asked_for(app):
     visitor = Visitor(app, show_hidden_frames=True)
     await visitor.open("/async/ada")

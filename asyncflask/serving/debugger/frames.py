@@ -12,6 +12,7 @@ from types import TracebackType
 from werkzeug.debug.tbtools import DebugFrameSummary, DebugTraceback
 
 from .console import Console
+from .groups import GroupTraceback
 
 Manager = t.ContextManager[t.Any]
 
@@ -85,7 +86,7 @@ class Incident:
     def __init__(self, error: BaseException, kept: Kept, *, show_hidden_frames: bool = False) -> None:
         if not show_hidden_frames:
             error.__traceback__ = without_machinery(error.__traceback__)
-        self.traceback = DebugTraceback(error, hide=not show_hidden_frames)
+        self.traceback = GroupTraceback(error, hide=not show_hidden_frames)
         self.text: str = self.traceback.render_traceback_text()
         #: names the page that shows it
         self.key: str = secrets.token_urlsafe(16)
