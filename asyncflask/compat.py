@@ -34,12 +34,21 @@ def install_as_flask() -> None:
     # All of them, now: one that were imported later by its name in flask would become a second copy.
     for found in pkgutil.walk_packages(ours.__path__, f"{OURS}."):
         if found.name.rpartition(".")[2] != "__main__":
-            importlib.import_module(found.name)
+            _import_if_possible(found.name)
     for name, module in list(sys.modules.items()):
         if name == OURS or name.startswith(f"{OURS}."):
             sys.modules[THEIRS + name.removeprefix(OURS)] = module
     if not any(isinstance(finder, FlaskMetadata) for finder in sys.meta_path):
         sys.meta_path.append(FlaskMetadata())  # last, so that an installed Flask answers for itself
+
+
+def _import_if_possible(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        # What an optional part needs may not be installed: whoever wants that part is told then.
+        if error.name is None or error.name.partition(".")[0] == OURS:
+            raise
 
 
 def _refuse_real_flask(ours: ModuleType) -> None:

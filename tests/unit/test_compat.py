@@ -43,7 +43,7 @@ def test_every_module_is_the_very_same():
 import importlib, pkgutil, sys, asyncflask
 asyncflask.install_as_flask()
 names = [found.name for found in pkgutil.walk_packages(asyncflask.__path__, "asyncflask.")]
-names.remove("asyncflask.__main__") if "asyncflask.__main__" in names else None
+names = [name for name in names if not name.endswith(".__main__")]
 assert len(names) > 30
 for name in ["asyncflask", *names]:
     assert importlib.import_module("flask" + name[10:]) is sys.modules[name], name
@@ -126,3 +126,17 @@ print(found is None or found.origin)
 """
     )
     assert out.strip() in ("True", str(ROOT / "asyncflask" / "__main__.py"))
+
+
+def test_optional_parts_may_be_missing():
+    succeeds(
+        """
+import sys
+missing = ("httpx2", "watchfiles", "watchdog", "dotenv", "orjson", "uvloop", "websockets", "cryptography")
+sys.modules.update(dict.fromkeys(missing))
+import asyncflask
+asyncflask.install_as_flask()
+import flask.testing
+assert flask.testing is asyncflask.testing
+"""
+    )
