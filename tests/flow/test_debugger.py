@@ -291,6 +291,13 @@ async def test_the_request_itself_is_not_served_by_the_debugger(visitor):
     assert answer.status_code == 200 and answer.text == "fine"
 
 
+@pytest.mark.parametrize(
+    "query", ["x=__debugger__=yes", "__debugger__=no", "__debugger__", "__debugger__=no&__debugger__=yes"]
+)
+async def test_a_query_that_only_looks_like_the_debuggers(visitor, query):
+    assert (await visitor.client.get(f"/fine?{query}")).text == "fine"
+
+
 async def test_errors_that_are_answered_do_not_reach_it(app, visitor, caplog):
     app.register_error_handler(TypeError, lambda error: ("handled", 418))
     answer = await visitor.client.get("/async/ada", headers=HTML)
@@ -328,6 +335,31 @@ async def test_an_upload_stays_open_until_its_error_is_forgotten(app):
     assert not files[0].closed
     await visitor.open("/async/ada")
     assert files[0].closed
+    await visitor.leave()
+
+
+async def test_what_cannot_be_closed_spoils_no_other_page(app, caplog):
+    visitor = Visitor(app, keep=1)
+
+    class Stuck:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def end_request(self):
+            raise OSError("stuck")
+
+    async def keeps(scope, receive, send):
+        scope["asyncflask.debugger"](Stuck())
+        raise TypeError("open")
+
+    visitor.debugged.app = keeps
+    await visitor.open("/open")
+    visitor.debugged.app = app
+    assert (await visitor.open("/async/ada")).status_code == 500 and visitor.is_interactive
+    assert [record.getMessage() for record in caplog.records][1] == "What a request held open could not be closed."
     await visitor.leave()
 
 

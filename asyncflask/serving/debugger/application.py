@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import typing as t
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import click
 from werkzeug.wrappers import Request, Response
@@ -139,7 +139,8 @@ class DebuggedApplication:
                 await self.app(scope, receive, send)
 
     def _is_for_us(self, scope: Scope) -> bool:
-        if b"__debugger__=yes" in scope.get("query_string", b""):
+        query: bytes = scope.get("query_string", b"")
+        if b"__debugger__" in query and parse_qs(query.decode("latin-1")).get("__debugger__", [""])[0] == "yes":
             return True
         return self.evalex and self.console_path is not None and split_path(scope)[1] == self.console_path
 

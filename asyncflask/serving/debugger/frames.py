@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import typing as t
@@ -13,6 +14,8 @@ from werkzeug.debug.tbtools import DebugFrameSummary, DebugTraceback
 
 from .console import Console
 from .groups import GroupTraceback
+
+_log = logging.getLogger("asyncflask.debugger")
 
 Manager = t.ContextManager[t.Any]
 
@@ -39,8 +42,11 @@ class Kept:
         """Let go of what the request holds open."""
         for manager in self.managers:
             end = getattr(manager, "end_request", None)
-            if end is not None:
-                end()
+            try:
+                if end is not None:
+                    end()
+            except Exception:  # it must not spoil the page of a later error
+                _log.exception("What a request held open could not be closed.")
 
 
 class Room:
