@@ -35,6 +35,8 @@ class Shell(InteractiveConsole):
             typed.run(code, self.names)
         except SystemExit:
             raise
+        except KeyboardInterrupt:
+            self.write("\nKeyboardInterrupt\n")
         except BaseException as error:
             # `showtraceback` leaves out one frame, and there are two before the code.
             error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next

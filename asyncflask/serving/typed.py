@@ -18,14 +18,20 @@ def compiler() -> CommandCompiler:
     return made
 
 
-def run(code: CodeType, names: dict[str, t.Any]) -> None:
-    """Run code with these names, which it may change; what awaits runs on the loop that this thread works for.
+def run(code: CodeType, names: dict[str, t.Any], wait: t.Callable[..., t.Any] = run_async) -> None:
+    """Run code with these names, which it may change.
+
+    Args:
+        code: compiled by what `compiler` returns.
+        names: its globals.
+        wait: called with the coroutine that code which awaits comes to; by default that runs on the loop that this
+            thread works for.
 
     Raises what the code raises, with a traceback that begins one frame before the code.
     """
     try:
         if code.co_flags & inspect.CO_COROUTINE:
-            run_async(FunctionType(code, names)())
+            wait(FunctionType(code, names)())
         else:
             exec(code, names)
     except BaseException as error:

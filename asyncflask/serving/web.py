@@ -196,7 +196,11 @@ class WebServer:
 
         asgi = self.asgi()  # before the server: it may be told to stop any time from here on
         self._server = server = Server(
-            self._config(asgi), self.app, self.options.graceful_timeout, channel, is_running_from_reloader()
+            self._config(asgi),
+            self.debugger or self.app,
+            self.options.graceful_timeout,
+            channel,
+            is_running_from_reloader(),
         )
         if self._stopped:
             return

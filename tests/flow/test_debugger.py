@@ -144,6 +144,20 @@ async def test_code_runs_off_the_loop_and_holds_up_nobody(app, visitor):
     assert (await waiting).endswith("'through'")
 
 
+async def test_what_lines_wait_for_is_cancelled_when_the_server_stops(app, visitor):
+    await visitor.open("/sync/ada")
+    await visitor.unlock()
+    await visitor.run("import asyncio; from asyncflask import current_app")
+    app.reached = asyncio.Event()
+    line = "current_app.reached.set(); await asyncio.Event().wait()"
+    waiting = asyncio.create_task(visitor.run(line))
+    await asyncio.wait_for(app.reached.wait(), 30)
+    visitor.debugged.begin_shutdown()
+    assert "CancelledError" in await waiting
+    assert app.shutdown_event.is_set()
+    app.shutdown_event.clear()
+
+
 async def test_a_hook_and_a_template(app, visitor):
     @app.before_request
     def check():

@@ -84,7 +84,7 @@ class DebuggedApplication:
         self._guard = Guard(trusted_peers)
         self._incidents = Incidents(keep)
         self._tools = Tools(
-            _app_inside(app),
+            next((one for one in _layers(app) if isinstance(one, App)), None),
             self._incidents,
             self._guard,
             evalex=evalex,
@@ -191,6 +191,14 @@ class DebuggedApplication:
 
         await self.app(scope, watched, noted)
 
+    def begin_shutdown(self) -> None:
+        """Cancel what lines of code wait for, and tell the application that the server begins to stop. On the loop."""
+        self._tools.waiting.cancel()
+        for one in _layers(self.app):
+            if hasattr(one, "begin_shutdown"):
+                one.begin_shutdown()
+                return
+
     def close(self) -> None:
         """Forget the errors and end the threads; code that still runs is waited for no longer than a second."""
         self._incidents.clear()
@@ -200,7 +208,7 @@ class DebuggedApplication:
 
     def _note(self, error: Exception, kept: Kept, scope: Scope, method: str, *, linked: bool) -> Incident:
         """Keep an error and log it; with `linked` the log says where to look at it, as the client cannot show it."""
-        incident = Incident(error, kept, show_hidden_frames=self._show_hidden_frames)
+        incident = Incident(error, kept, self._tools.waiting, show_hidden_frames=self._show_hidden_frames)
         path = repr(scope["path"])[1:-1]
         told = incident.text.rstrip()
         if self.evalex:
@@ -281,13 +289,10 @@ def _asks_for_html(scope: Scope) -> bool:
     return b"text/html" in accepted or b"application/xhtml+xml" in accepted
 
 
-def _app_inside(app: t.Any) -> App | None:
-    """Return the `App` that an ASGI application is, or that its middleware leads to, as far as that can be seen."""
+def _layers(app: t.Any) -> t.Iterator[t.Any]:
+    """Yield an ASGI application, what is inside of it, and so on, as far as that can be seen."""
     for _ in range(20):
-        if isinstance(app, App):
-            return app
-        inner = getattr(app, "__self__", None) or getattr(app, "app", None)
-        if inner is None:
-            return None
-        app = inner
-    return None
+        if app is None:
+            return
+        yield app
+        app = getattr(app, "__self__", None) or getattr(app, "app", None)

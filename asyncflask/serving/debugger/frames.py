@@ -12,7 +12,7 @@ from types import TracebackType
 
 from werkzeug.debug.tbtools import DebugFrameSummary, DebugTraceback
 
-from .console import Console
+from .console import Console, Waiting
 from .groups import GroupTraceback
 
 _log = logging.getLogger("asyncflask.debugger")
@@ -86,10 +86,11 @@ class Incident:
     Args:
         error: the exception.
         kept: the contexts of the request.
+        wait: runs what lines of code await.
         show_hidden_frames: show those of our own machinery as well, and those that hide themselves.
     """
 
-    def __init__(self, error: BaseException, kept: Kept, *, show_hidden_frames: bool = False) -> None:
+    def __init__(self, error: BaseException, kept: Kept, wait: Waiting, *, show_hidden_frames: bool = False) -> None:
         if not show_hidden_frames:
             error.__traceback__ = without_machinery(error.__traceback__)
         self.traceback = GroupTraceback(error, hide=not show_hidden_frames)
@@ -98,13 +99,14 @@ class Incident:
         self.key: str = secrets.token_urlsafe(16)
         self.frames: dict[int, DebugFrameSummary] = {id(frame): frame for frame in self.traceback.all_frames}
         self._kept = kept
+        self._wait = wait
         self._room = Room(lambda: kept.managers, kept.room)
         self._consoles: dict[int, Console] = {}
 
     def evaluate(self, frame: int, line: str) -> str:
         """Run a line of code in a frame, and return HTML; see `Room.evaluate`."""
         if frame not in self._consoles:
-            self._consoles[frame] = Console(self.frames[frame].global_ns, self.frames[frame].local_ns)
+            self._consoles[frame] = Console(self.frames[frame].global_ns, self.frames[frame].local_ns, self._wait)
         return self._room.evaluate(self._consoles[frame], line)
 
     def end(self) -> None:

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 
 from ...app import App
 from ...globals import current_app
-from .console import Console
+from .console import Console, Waiting
 from .frames import Incident, Incidents, Room
 from .guard import Guard
 
@@ -51,6 +51,8 @@ class Tools(werkzeug.debug.DebuggedApplication):
         self.incidents = incidents
         self.guard = guard
         self._flask_app = app
+        #: what lines of code wait for
+        self.waiting: Waiting = Waiting()
         self._console: Console | None = None
         self._room = Room(lambda: [nullcontext() if app is None else app.app_context()])
 
@@ -134,7 +136,8 @@ class Tools(werkzeug.debug.DebuggedApplication):
             if self._flask_app is not None:
                 with self._flask_app.app_context():
                     names |= self._flask_app.make_shell_context()
-            self._console = Console(names, {} if self.console_init_func is None else self.console_init_func())
+            own = {} if self.console_init_func is None else self.console_init_func()
+            self._console = Console(names, own, self.waiting)
         return self._console
 
     # -- the PIN ---------------------------------------------------------------------------------------------------
