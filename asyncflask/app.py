@@ -30,7 +30,7 @@ from .asgi.mount import Mounts, is_asgi
 from .asgi.recognised import CoroutineCall, in_order
 from .asgi.shutdown import OpenStreams, ShutdownEvent, SignalWatch
 from .asgi.websocket import serve_websocket
-from .ctx import AppContext, RequestContext
+from .ctx import AppContext, RequestContext, ServedContext
 from .globals import _cv_app, _cv_request, g, request, session
 from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
 from .lazy import late_module, lazy
@@ -67,7 +67,7 @@ _POOLS = ("threads", "side_threads", "late_threads", "stream_threads", "websocke
 
 Step = t.Coroutine[t.Any, t.Any, None]
 Handshake = t.Coroutine[t.Any, t.Any, "list[tuple[bytes, bytes]]"]
-Exchange = t.Coroutine[t.Any, t.Any, "tuple[Response, Answer]"]
+Exchange = t.Coroutine[t.Any, t.Any, "Answer"]
 
 _NO_SERVER_NAME = (
     "Unable to build URLs outside an active request without 'SERVER_NAME' configured. Also configure 'APPLICATION_ROOT'"
@@ -215,17 +215,44 @@ class App(Resources, SansioApp):
         return self.session_interface.lazy_open
 
     def open_exchange(
-        self, scope: dict[str, t.Any], root_path: str, path: str, headers: dict[bytes, bytes]
-    ) -> AppContext:
-        """Make the request and its context, bind it, and find its rule."""
-        request = self.request_class.from_scope(scope, path=path, root_path=root_path)
-        request.json_module = self.json
-        ctx = AppContext(self, request=request)
-        if len(headers) == len(scope["headers"]):
-            request.header_bytes = headers
-        ctx.has_cookies = b"cookie" in headers
-        run.begin(ctx, request.method, path, upgrade=b"upgrade" in headers)
+        self, scope: dict[str, t.Any], root_path: str, path: str, headers: dict[bytes, bytes], receive: Receive
+    ) -> ServedContext:
+        """Make the context of a request, and find the rule and what runs for it where one look tells (`view_args`)."""
+        ctx: ServedContext = ServedContext()
+        ctx.app, ctx.scope, ctx.receive, ctx.headers = self, scope, receive, headers
+        ctx.method, ctx.path, ctx.root_path = method, _, _ = scope["method"].upper(), path, root_path
+        ctx.preserve = ctx.read_on = ctx.body = ctx.view_args = None
+        ctx.request_made = ctx.touched = ctx.body_has_work = ctx.sends_body = False
+        ctx._tokens = ()
+        ctx.answers_plainly, ctx.has_cookies = True, b"cookie" in headers
+        stages = ctx.stages = self.stages
+        found = stages.find(method, path) if b"upgrade" not in headers else None
+        if found is not None:
+            target, arguments = found
+            plan = target.plan
+            if plan is None or plan.number != self.tables.number:
+                plan = target.plan = self._plan_ahead(target.rule)
+            if plan is not None:
+                ctx.plan, ctx.lane, ctx.view_args = plan, plan.lane, arguments
         return ctx
+
+    def _plan_ahead(self, rule: Rule) -> hooks.Plan | None:
+        # Not where a host that is not trusted has to be refused first, or a request sees that it is made.
+        stages = self.stages
+        if self.config["TRUSTED_HOSTS"] is not None or not stages.knows_config or not stages.makes_requests_late:
+            return None
+        return hooks.plan_for(self, rule, stages)
+
+    def begin_exchange(self, ctx: ServedContext) -> HTTPException | None:
+        """Bind a context and find its rule, in the exchange's own ``contextvars`` context.
+
+        Returns the error for a request that no code of the app is to see.
+        """
+        run.begin(ctx, ctx.method, ctx.path, upgrade=b"upgrade" in ctx.headers)
+        if not ctx.refused:
+            return None
+        ctx.unbind()
+        return ctx.request.routing_exception
 
     def open_websocket(
         self, scope: dict[str, t.Any], root_path: str, path: str, line: Line, *, has_cookies: bool
@@ -235,6 +262,7 @@ class App(Resources, SansioApp):
         websocket.json_module = self.json
         ctx = AppContext(self, request=websocket)
         ctx.has_cookies = has_cookies
+        ctx.scope = scope
         ctx.stages = self.websocket_stages
         run.begin(ctx, "GET", path, upgrade=True)
         return ctx
@@ -301,7 +329,7 @@ class App(Resources, SansioApp):
                 read_on_demand(ctx.request, limit, bridge)
             else:
                 read_ahead(ctx.request, limit)
-        response = drive(run.exchange(ctx), context, bridge)[0]
+        response = t.cast(Response, drive(run.exchange(ctx), context, bridge)[3])
         if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
             response.call_on_close(ctx.end_request)
         if ctx.pushes:

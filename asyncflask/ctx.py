@@ -24,6 +24,7 @@ from .lazy import lazy, unless_set
 from .signals import appcontext_popped, appcontext_pushed
 from .threads import Side, run_async, waited_for
 from .wrappers import Request, Websocket
+from .wrappers.body import Body
 
 if t.TYPE_CHECKING:
     from types import TracebackType
@@ -36,6 +37,7 @@ if t.TYPE_CHECKING:
     from .pipeline.stages import Stages
     from .sessions import SessionMixin
     from .typing import AfterRequestCallable, AfterRequestHook
+    from .wrappers.stream import BodyStream
 
 _sentinel: t.Any = object()
 
@@ -93,6 +95,15 @@ class AppContext:
     (Flask docs: The Application Context, The Request Context.)
     """
 
+    # Whether it is for a request, and whether that is there already: what a server brings makes its own when touched.
+    has_request = False
+    request_made = True
+    method = "GET"
+    # Whether nobody but the ASGI side wants its response, so that it may be answered without one.
+    answers_plainly = False
+    #: the ASGI scope, if it came with one
+    scope: t.Any = None
+    view_args: dict[str, t.Any] | None = None
     # Set by the server side: where the request runs; whether a session could have come with it at all; who keeps the
     # context after the request, as a test client does.
     lane = INLINE
@@ -102,7 +113,9 @@ class AppContext:
     # Whether the session was opened, or functions were left to run after this request: before anything is touched, one
     # look tells that there is nothing to do.
     touched: bool = False
-    # ... and about its body: whether it is a form that is better parsed in a thread; how to read on past the limit.
+    # ... and about its body: whether there is anything to do with it before the view, as it is a form that is better
+    # parsed in a thread, or over its limit; and how to read on past that.
+    body_has_work = False
     has_big_form = False
     read_on: t.Callable[[], t.Coroutine[t.Any, t.Any, None]] | None = None
     # ... and what cancels it when its client leaves, if its rule says so; not during teardown.
@@ -124,6 +137,7 @@ class AppContext:
         self.stages: Stages = app.stages
         if request is not None:
             self.request = request
+            self.has_request = True
         if session is not None:
             self._session = session
             self.touched = True
@@ -139,7 +153,7 @@ class AppContext:
     def request_owner(self) -> AppContext | None:
         """This context or the next one around it that has a request of its own, or None."""
         ctx: AppContext | None = self
-        while ctx is not None and "request" not in vars(ctx):
+        while ctx is not None and not ctx.has_request:
             ctx = ctx._outer
         return ctx
 
@@ -177,7 +191,7 @@ class AppContext:
     @lazy
     def url_adapter(self) -> MapAdapter | None:
         """The URL map bound to this request, or to ``SERVER_NAME``; None if there is neither or the host is refused."""
-        if "request" not in vars(self):
+        if not self.has_request:
             return self.app.create_url_adapter(None)
         try:
             return self.app.create_url_adapter(self.request)
@@ -188,7 +202,7 @@ class AppContext:
     @lazy
     def plan(self) -> Plan:
         """The hooks and the view for this request's rule."""
-        return self.app.plan_for(self.request.url_rule if "request" in vars(self) else None, self.stages)
+        return self.app.plan_for(self.request.url_rule if self.has_request else None, self.stages)
 
     @lazy
     def _after_request_functions(self) -> list[AfterRequestCallable[t.Any]]:
@@ -226,7 +240,7 @@ class AppContext:
         self._tokens = (*self._tokens, _cv_app.set(self))
         if self._joined is None:
             appcontext_pushed.send(self.app, _async_wrapper=waited_for)
-        if "request" in vars(self):
+        if self.has_request:
             request = self.request
             if request.url_rule is None and request.routing_exception is None:
                 if not self.app.session_opens_lazily:
@@ -239,15 +253,14 @@ class AppContext:
 
         For whoever owns that context, as the server side does: a body being streamed still sees its request.
         """
-        outer = _cv_app.get(None)
-        if outer is not None:
+        outer = _cv_app.set(self).old_value
+        if outer is not Token.MISSING:
             self._enter(outer)
-        _cv_app.set(self)
         self._tokens = _BOUND
 
     def _enter(self, outer: AppContext | None) -> None:
         self._outer = outer
-        joins = outer is not None and outer.app is self.app and "request" in vars(self)
+        joins = outer is not None and outer.app is self.app and self.has_request
         self._joined = outer if joins else None
 
     @property
@@ -304,7 +317,7 @@ class AppContext:
 
     def _tear_down(self, exc: BaseException | None) -> None:
         steps: list[t.Callable[[], None]] = []
-        if "request" in vars(self):
+        if self.has_request:
             steps = [lambda: self.app.do_teardown_request(exc), self.close_request]
         if self._joined is None:
             steps.append(lambda: self.app.do_teardown_appcontext(exc))
@@ -318,7 +331,7 @@ class AppContext:
 
     def close_request(self) -> None:
         """Close what the request holds open, files above all; not before its response is sent, while one is awaited."""
-        if self._tokens is not _BOUND and not isinstance(self.request, Websocket):
+        if self.request_made and self._tokens is not _BOUND and not isinstance(self.request, Websocket):
             self.request.close()
 
     def unbind(self) -> bool:
@@ -329,7 +342,7 @@ class AppContext:
         elif self._reset() is not None and not self._tokens:
             self._outer = self._joined = None
         if current is not self:
-            kind = "request" if "request" in vars(self) else "app"
+            kind = "request" if self.has_request else "app"
             raise AssertionError(f"Popped wrong {kind} context. ({current!r} instead of {self!r})")
         return joined is None
 
@@ -395,13 +408,63 @@ class AppContext:
         return copied
 
     def __repr__(self) -> str:
-        if "request" not in vars(self):
+        if not self.has_request:
             return f"<{type(self).__name__} of {self.app.name}>"
         try:
             url = self.request.url
         except HTTPException:  # a host that is not trusted
             url = self.request.path
         return f"<{type(self).__name__} {url!r} [{self.request.method}] of {self.app.name}>"
+
+
+class ServedContext(AppContext):
+    """The context of a request that an ASGI server has brought.
+
+    One is made for each request, so that only what is read for each stands in it to begin with (`begin`); the request
+    is made of that when it is first touched, knowing the rule that was found for it.
+    """
+
+    __init__ = object.__init__  # pyright: ignore[reportAssignmentType]
+    has_request = True
+    #: what came with it, at first
+    receive: t.Callable[[], t.Awaitable[dict[str, t.Any]]]
+    headers: dict[bytes, bytes]
+    method: str
+    path: str
+    root_path: str
+    body: Body | BodyStream | None
+
+    @lazy
+    def request(self) -> Request:
+        """The request."""
+        app, scope = self.app, self.scope
+        request = app.request_class.from_scope(scope, self.body, path=self.path, root_path=self.root_path)
+        request.json_module = app.json
+        request.asgi_receive = self.receive
+        if len(self.headers) == len(scope["headers"]):
+            request.header_bytes = self.headers
+        if self.view_args is not None:
+            request.url_rule, request.view_args = self.plan.rule, self.view_args
+        self.request_made = True
+        return request
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether there is a rule for the request, or no error but that."""
+        return self.view_args is not None or self.request.routing_exception is None
+
+    def take_body(self, body: Body | BodyStream) -> None:
+        """Have a body for the request, which may be made already."""
+        self.body = body
+        if self.request_made:
+            self.request.asgi_body = body
+
+    def end_request(self) -> None:
+        """As for every context."""
+        if self.request_made:
+            super().end_request()
+        elif isinstance(self.body, Body):
+            self.body.end()
 
 
 class RequestContext(AppContext):

@@ -9,6 +9,8 @@ from importlib import import_module
 
 T = t.TypeVar("T")
 
+_set = object.__setattr__
+
 
 class unless_set(t.Generic[T]):
     """A method read as an attribute, on every read, until the instance has an attribute of that name.
@@ -46,7 +48,9 @@ class lazy(unless_set[T]):
     def __get__(self, instance: object | None, owner: type | None = None) -> t.Self | T:
         if instance is None:
             return self
-        value = instance.__dict__[self.name] = self.make(instance)
+        value = self.make(instance)
+        # As storing in `__dict__` does, but without making that dict, after which Python finds attributes less quickly.
+        _set(instance, self.name, value)
         return value
 
 

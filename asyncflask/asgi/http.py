@@ -45,7 +45,7 @@ if t.TYPE_CHECKING:
     import asyncio
 
     from ..app import App
-    from ..ctx import AppContext
+    from ..ctx import AppContext, ServedContext
     from ..wrappers import Response
     from ..wrappers.response import Answer
 else:
@@ -67,19 +67,15 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
         if fault is not None:
             return await refuse(send, fault)
     root_path, path = split_path(scope) if scope.get("root_path") else ("", scope["path"])
+    ctx = app.open_exchange(scope, root_path, path, headers, receive)
     context = copy_context()
-    ctx = context.run(app.open_exchange, scope, root_path, path, headers)
-    request = ctx.request
-    request.asgi_receive = receive
-    fault = request.routing_exception
-    if fault is not None and ctx.refused:
-        context.run(ctx.unbind)
+    if ctx.view_args is None and (fault := context.run(app.begin_exchange, ctx)) is not None:
         return await refuse(send, fault)
     if (link := scope.get("asyncflask.client")) is not None:
         # The sync test client: it may keep the context, and takes over which ContextVars have been set.
         link.context, ctx.preserve = context, link.preserve
     # Only HTTP/1 announces a body.
-    asked = fault is None and (announces or scope.get("http_version") not in _HTTP_1)
+    asked = (announces or scope.get("http_version") not in _HTTP_1) and ctx.has_rule
     try:
         if asked:
             await _take_body(app, ctx, scope, headers, receive)
@@ -93,7 +89,8 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
         leave_to_debugger(scope, ctx, context)
         raise
     finally:
-        if asked or request.has_environ or "asyncflask.listener" in scope or ctx.sends_body:
+        made = ctx.request_made and ctx.request.has_environ
+        if asked or made or "asyncflask.listener" in scope or ctx.sends_body:
             await _clean_up(ctx, scope)
 
 
@@ -125,22 +122,22 @@ async def refuse(send: Send, error: HTTPException) -> None:
 # -- the request's body ------------------------------------------------------------------------------------------------
 
 
-async def _take_body(app: App, ctx: AppContext, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
+async def _take_body(app: App, ctx: ServedContext, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
     if not may_have_body(scope, headers):
         return
     length = headers.get(b"content-length")
     declared = None if length is None else int(length)
     limit = app.config["MAX_CONTENT_LENGTH"]
-    request = ctx.request
     if (seconds := app.config["BODY_TIMEOUT"]) is not None:
         receive = InTime(receive, seconds)
     if ctx.plan.stream_body:
         bridge = bridge_of(app, ctx)
         pull, block = _puller(scope, receive), lambda awaitable: bridge.run(awaitable, None)
-        request.asgi_body = BodyStream(pull, block, limit, declared)
+        ctx.take_body(BodyStream(pull, block, limit, declared))
         mark_unread(scope)
         return
-    body = request.asgi_body = Body(limit, declared)
+    body = Body(limit, declared)
+    ctx.take_body(body)
     if body.wants_more:
         # Most bodies come in one piece.
         try:
@@ -151,12 +148,14 @@ async def _take_body(app: App, ctx: AppContext, scope: Scope, headers: dict[byte
             if not take_piece(body, message):
                 await read_body(app, ctx, body, receive)
     if body.over_limit or body.late:  # a hook may raise the limit; what is late is not waited for any more
+        ctx.body_has_work = True
         ctx.read_on = lambda: read_body(app, ctx, body, receive)
         if ctx.lane is WORKER:
             bridge = bridge_of(app, ctx)
             body.refill = lambda: bridge.run(read_body(app, ctx, body, receive), None)
     elif body.received > SURELY_SMALL and ctx.lane is LOOP:
-        ctx.has_big_form = body.received > BIG_FORMS.get(request.mimetype, body.received)
+        ctx.has_big_form = body.received > BIG_FORMS.get(ctx.request.mimetype, body.received)
+        ctx.body_has_work = ctx.has_big_form
 
 
 async def read_body(app: App, ctx: AppContext, body: Body, receive: Receive) -> None:
@@ -214,9 +213,9 @@ async def _on_loop(app: App, ctx: AppContext, context: Context, receive: Receive
     try:
         wish = context.run(work.send, None)
     except StopIteration as end:  # the usual case: nothing was waited for
-        answer: Answer = end.value[1]
+        answer: Answer = end.value
     else:
-        _, answer = await InContext(work, context, bridge_of(app, ctx), wish)
+        answer = await InContext(work, context, bridge_of(app, ctx), wish)
     status, pairs, body, response = answer
     if response is not None or ctx.read_on is not None or len(t.cast(bytes, body)) > UNBUFFERED:
         return await _send(answer, app, ctx, context, receive, send)
@@ -229,7 +228,7 @@ async def _on_loop(app: App, ctx: AppContext, context: Context, receive: Receive
 
 async def _by_its_policy(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
     """Run a request whose rule says what happens when its client leaves: "cancel" or "shield"."""
-    scope = t.cast(Scope, ctx.request.scope)
+    scope = ctx.scope
     serve = _in_worker if ctx.lane is WORKER else _on_loop
     if ctx.plan.on_disconnect == "cancel":
         ctx.cancelled = cancelled_when_left(listener_of(scope, receive))
@@ -261,7 +260,7 @@ async def _send(answer: Answer, app: App, ctx: AppContext, context: Context, rec
 
 def bridge_of(app: App, ctx: AppContext) -> Bridge:
     """Return the way between the loop and threads: the server's, or that of the test client that made the request."""
-    link = t.cast(Scope, ctx.request.scope).get("asyncflask.client")
+    link = ctx.scope.get("asyncflask.client")
     return app.bridge() if link is None else t.cast(Bridge, link.bridge)
 
 
@@ -305,7 +304,7 @@ def _seconds(app: App, response: Response | None) -> float | None:
 
 
 def _sends_paths(ctx: AppContext) -> bool:
-    return "http.response.pathsend" in (t.cast(Scope, ctx.request.scope).get("extensions") or ())
+    return "http.response.pathsend" in (ctx.scope.get("extensions") or ())
 
 
 def _ending(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> End:
@@ -355,7 +354,7 @@ async def _in_worker(app: App, ctx: AppContext, context: Context, receive: Recei
 def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send) -> Answer | None:
     """In the thread: run the exchange; send its answer from here if it has code of its own to run, else return it."""
     inside, outside = contexts
-    _, answer = drive(app.exchange(ctx), inside, bridge)
+    answer = drive(app.exchange(ctx), inside, bridge)
     status, pairs, body, response = answer
     if response is None:
         return answer

@@ -192,7 +192,7 @@ async def _converse(app: App, ctx: AppContext, context: Context, line: Line, web
         fault = ServiceUnavailable("All threads for websockets are busy.", retry_after=1)
         return await refuse(scope, line.send, fault)
     try:
-        response, answer = await work
+        answer = await work
     except asyncio.CancelledError:
         if websocket.state is State.OPEN:
             await websocket.close(*_GOING_AWAY)
@@ -206,16 +206,16 @@ async def _converse(app: App, ctx: AppContext, context: Context, line: Line, web
             await deny(scope, line.send, answer[0], answer[1], await _body(answer, context, line.bridge))
     finally:
         if answer[3] is not None:
-            await InContext(response.close_async(), context, line.bridge)
+            await InContext(answer[3].close_async(), context, line.bridge)
 
 
-def _begun(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> t.Awaitable[tuple[Response, Answer]]:
+def _begun(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> t.Awaitable[Answer]:
     if ctx.lane is WORKER:
         return bridge.submit(_run_in_thread, app, ctx, context, bridge, side="websocket")
     return InContext(app.exchange(ctx), context, bridge)
 
 
-def _run_in_thread(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> tuple[Response, Answer]:
+def _run_in_thread(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> Answer:
     return drive(app.exchange(ctx), context, bridge)
 
 

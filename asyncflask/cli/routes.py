@@ -55,8 +55,7 @@ def _place(app: App, rule: Rule) -> str:
     plan = _plan(app, rule)
     if plan.view is None:
         return ""
-    lane = plan.lane if app.config["THREADED"] else plan.lane_unthreaded
-    return "loop" if lane.on_loop else "thread"
+    return "loop" if plan.lane.on_loop else "thread"
 
 
 @click.command("routes", short_help="Show the routes for the app.")

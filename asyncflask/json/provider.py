@@ -14,6 +14,7 @@ from functools import cached_property
 from werkzeug.http import http_date
 
 from ..plain import is_plain
+from ..versions import Version
 
 if t.TYPE_CHECKING:
     from werkzeug.sansio.response import Response
@@ -71,6 +72,13 @@ class JSONProvider:
         body = self.dumps(self._prepare_response_obj(args, kwargs))
         return self._app.response_class(body, mimetype="application/json")
 
+    def body_writer(self) -> tuple[t.Callable[[t.Any], bytes], str] | None:
+        """Return what makes the body that `response` gives to one value, and its content type.
+
+        Both hold until an attribute of the provider, or the debug mode, is changed. None: only `response` can make it.
+        """
+        return None
+
     def _prepare_response_obj(self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]) -> t.Any:
         if kwargs:
             if args:
@@ -122,6 +130,15 @@ class DefaultJSONProvider(JSONProvider):
     default: t.Callable[[t.Any], t.Any] = staticmethod(_default)
     """Called with what `json` cannot write; returns something it can, or raises TypeError."""
 
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        super().__setattr__(name, value)
+        self.version.bump()
+
+    @cached_property
+    def version(self) -> Version:
+        """Bumped when an attribute is changed."""
+        return Version()
+
     @cached_property
     def _ready(self) -> dict[tuple[t.Any, ...], t.Callable[[t.Any], str]]:
         return {}
@@ -149,6 +166,16 @@ class DefaultJSONProvider(JSONProvider):
             self._ready[key] = write
         return write(obj)
 
+    def body_writer(self) -> tuple[t.Callable[[t.Any], bytes], str] | None:
+        """Return what `response` does for one value; nothing in debug mode, or where a subclass has its own way."""
+        ours = vars(self).keys().isdisjoint(_WAYS)
+        ours &= all(getattr(type(self), name) is vars(DefaultJSONProvider)[name] for name in _WAYS)
+        compact = not self._app.debug if self.compact is None else self.compact
+        if _PLAIN or not ours or not compact:
+            return None
+        write = _make_writer(self._options({"separators": (",", ":")}))
+        return (lambda value: (write(value) + "\n").encode()), self.mimetype
+
     def _options(self, given: dict[str, t.Any]) -> dict[str, t.Any]:
         own = {"default": self.default, "ensure_ascii": self.ensure_ascii, "sort_keys": self.sort_keys}
         return own | given
@@ -172,6 +199,9 @@ class DefaultJSONProvider(JSONProvider):
         text = self.dumps(content, separators=(",", ":")) if compact else self.dumps(content, indent=2)
         return self._app.response_class(text + "\n", mimetype=self.mimetype)
 
+
+#: a subclass that has its own of these is asked for each response
+_WAYS = ("response", "dumps", "_options")
 
 _scan: t.Callable[[str, int], tuple[t.Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 

@@ -11,7 +11,9 @@ from inspect import iscoroutinefunction, unwrap
 
 from ..ctx import INLINE, LOOP, WORKER, Lane
 from ..lazy import late_module
+from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop, run_anywhere, run_async
+from .plainly import Plainly
 
 if t.TYPE_CHECKING:
     import asyncio
@@ -85,12 +87,15 @@ _TEARDOWNS = {"do_teardown_request", "do_teardown_appcontext"}
 
 
 class Plan:
-    """What runs for the requests of one rule. Made again whenever a table it was made from has changed."""
+    """What runs for the requests of one rule. Made again whenever anything that it was made from has changed.
+
+    Whatever can be known before a request is there is decided here; see `versions`.
+    """
 
     __slots__ = (
-        "after", "app_teardown", "before", "endpoint", "lane", "lane_unthreaded", "number", "on_disconnect",
-        "preprocesses", "processes", "rule", "stream_body", "teardown", "tears_down", "url_processors", "view",
-        "view_is_async",
+        "after", "answers_options", "app_teardown", "before", "endpoint", "finishes", "lane", "number", "on_disconnect",
+        "opens", "plain", "prepares", "preprocesses", "processes", "rule", "starts", "stream_body", "teardown",
+        "tears_down", "url_processors", "view", "view_is_async",
     )  # fmt: skip
 
     number: int
@@ -100,16 +105,26 @@ class Plan:
     after: tuple[Step, ...]
     teardown: tuple[Step, ...]
     app_teardown: tuple[Step, ...]
+    #: whether there is anything to do: when the context is there (a session that is opened at once, receivers),
+    opens: bool
+    #: before the view (receivers, then URL processors and hooks),
+    prepares: bool
+    starts: bool
     preprocesses: bool
+    #: with the response (hooks, then receivers),
     processes: bool
+    finishes: bool
+    #: at the end
     tears_down: bool
+    #: how to answer without making a response, where nothing would look at it; None: something would
+    plain: Plainly | None
     lane: Lane
-    lane_unthreaded: Lane
 
     def __init__(self, app: App, rule: Rule | None, stages: Stages) -> None:
         self.number = app.tables.number
         self.rule: Rule | None = rule  # kept, so that no other rule gets its id while the plan is known by that
         self.endpoint: str | None = None if rule is None else rule.endpoint
+        self.answers_options: bool = getattr(rule, "provide_automatic_options", False)
         self.stream_body: bool = getattr(rule, "stream_body", False)
         self.on_disconnect: str = getattr(rule, "on_disconnect", "finish")
         view = app.view_functions.get(self.endpoint) if self.endpoint is not None else None
@@ -123,30 +138,36 @@ class Plan:
         before, after, teardown = (getattr(app, name) for name in stages.tables)
         self.before = _steps(app, (f for s in scopes for f in before.get(s, ())))
         self.preprocesses = bool(self.url_processors or self.before or stages.preprocesses)
+        self.starts = bool(stages.started.receivers)
+        self.prepares = self.preprocesses or self.starts
         self.after = _steps(app, (f for s in inner_first for f in reversed(after.get(s, ()))))
-        self.processes = bool(self.after or stages.processes)
+        eager = not app.session_opens_lazily
+        self.opens = eager or bool(appcontext_pushed.receivers)
+        self.processes = bool(self.after or stages.processes or eager)
+        self.finishes = bool(stages.finished.receivers)
         self.teardown = _steps(app, (f for s in inner_first for f in reversed(teardown.get(s, ()))))
         self.app_teardown = _steps(app, reversed(app.teardown_appcontext_funcs))
-        self.tears_down = bool(self.teardown or self.app_teardown or stages.replaced & _TEARDOWNS)
-        self._choose_lanes(app, getattr(rule, "threaded", None), stages)
+        ends = (stages.tearing_down, appcontext_tearing_down, appcontext_popped)
+        self.tears_down = bool(self.teardown or self.app_teardown or stages.replaced & _TEARDOWNS) or any(
+            signal.receivers for signal in ends
+        )
+        looked_at = self.processes or self.finishes or stages.sees_responses
+        self.plain = None if looked_at else Plainly.of(app)
+        self.lane = self._choose_lane(app, getattr(rule, "threaded", None), stages)
 
-    def _choose_lanes(self, app: App, wish: bool | None, stages: Stages) -> None:
-        # With and without threaded mode. A stage that was replaced by a sync method needs a thread wherever it may have
-        # to wait for the loop, whatever the view is. Without any view, the hooks decide: sync ones stay together.
+    def _choose_lane(self, app: App, wish: bool | None, stages: Stages) -> Lane:
+        # A stage that was replaced by a sync method needs a thread wherever it may have to wait for the loop, whatever
+        # the view is. Without any view, the hooks decide: sync ones stay together.
+        threaded: bool = app.config["THREADED"]
         on_loop = self.view_is_async and not stages.sync_overrides
         if on_loop and self.view is None:
             on_loop = all(asynchronous for _, asynchronous in (*self.before, *self.after, *self.teardown))
         if on_loop:
-            self.lane, self.lane_unthreaded = LOOP, INLINE
-        elif (
-            self._is_wrapped_async
-            or stages.blocks
-            or (stages.sync_overrides and (self.view_is_async or self._has_async_steps(app)))
-        ):
-            self.lane = self.lane_unthreaded = WORKER
-        else:
-            self.lane = INLINE if wish is False else WORKER
-            self.lane_unthreaded = WORKER if wish else INLINE
+            return LOOP if threaded else INLINE
+        waits = self._is_wrapped_async or stages.blocks
+        if waits or (stages.sync_overrides and (self.view_is_async or self._has_async_steps(app))):
+            return WORKER
+        return WORKER if (threaded if wish is None else wish) else INLINE
 
     @property
     def _is_wrapped_async(self) -> bool:
@@ -158,6 +179,20 @@ class Plan:
         by_code = (handlers for spec in app.error_handler_spec.values() for handlers in spec.values())
         handlers = (handler for by_class in by_code for handler in by_class.values())
         return any(asynchronous for _, asynchronous in steps) or any(map(is_async, handlers))
+
+
+def renewed(ctx: AppContext) -> Plan:
+    """Return the plan of a request as of now; anything may have changed it while the request ran."""
+    plan = ctx.plan
+    if plan.number != ctx.app.tables.number:
+        rule = ctx.request.url_rule if ctx.request_made else plan.rule
+        plan = ctx.plan = plan_for(ctx.app, rule, ctx.stages)
+    return plan
+
+
+def method_of(ctx: AppContext) -> str:
+    """Return the method of the request, in upper case unless somebody has changed it."""
+    return ctx.request.method if ctx.request_made else ctx.method
 
 
 def plan_for(app: App, rule: Rule | None, stages: Stages) -> Plan:

@@ -26,6 +26,8 @@ from ..plain import is_plain
 if TYPE_CHECKING:
     from werkzeug.routing import Rule
 
+    from .hooks import Plan
+
 Texts = tuple[str, ...]
 Capture = Callable[[str], "Texts | None"]
 Cast = Callable[[str], Any]
@@ -63,7 +65,7 @@ class Target:
         #: Whether converting runs no code but Werkzeug's.
         self.tame: bool = all(map(is_tame, rule._converters.values()))
         #: Room for what the caller has worked out for the rule.
-        self.plan: Any = None
+        self.plan: Plan | None = None
 
 
 class Node:

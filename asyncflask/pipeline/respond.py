@@ -14,14 +14,14 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..globals import request
-from ..signals import request_finished
 from ..threads import InThread
 from ..wrappers import Response
-from .hooks import call, emit, is_async, plan_for
+from .hooks import call, emit, is_async, method_of, renewed
 
 if t.TYPE_CHECKING:
     from ..app import App
     from ..ctx import AppContext
+    from ..wrappers.response import Answer
 
 R = t.TypeVar("R", bound="Response | None")
 
@@ -120,7 +120,7 @@ def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) ->
         return _finalize_wsgi(ctx, value, from_error_handler)
     app = ctx.app
     response = make_response(app, value) if app.stages.makes_responses else app.make_response(value)
-    if has_processing(ctx) or request_finished.receivers:
+    if has_processing(ctx) or ctx.plan.finishes:
         return finish_response(ctx, response, from_error_handler)
     return response
 
@@ -152,12 +152,15 @@ def _runs_wsgi(value: t.Any) -> bool:
 
 def has_processing(ctx: AppContext) -> bool:
     """Return whether anything is to be done with a response before it is sent."""
-    plan, app = ctx.plan, ctx.app
-    if plan.number != app.tables.number:  # a hook was added while the request ran
-        plan = ctx.plan = plan_for(app, ctx.request.url_rule, ctx.stages)
-    if plan.processes or ctx.touched:
-        return True
-    return (ctx.has_cookies or not app.session_interface.lazy_open) and session_may_need_saving(ctx)
+    return renewed(ctx).processes or ctx.touched or (ctx.has_cookies and session_may_need_saving(ctx))
+
+
+def plain_answer(ctx: AppContext, value: t.Any) -> Answer | None:
+    """Return what is to be sent for a value of a view or hook, without a response; None: there has to be one."""
+    plain = renewed(ctx).plain
+    if plain is None or ctx.touched or (ctx.has_cookies and session_may_need_saving(ctx)):
+        return None
+    return plain.answer(method_of(ctx), value)
 
 
 async def process(ctx: AppContext, response: R) -> R:

@@ -1,8 +1,9 @@
 """One exchange from its first hook to its last teardown: the order of events, in one place.
 
-    begin               bind the context, find the rule
+    begin               bind the context, find the rule, where that takes more than a look (`App.open_exchange`)
     exchange            open session -> full_dispatch -> (unhandled error) -> check the header -> teardown
-    full_dispatch       request_started -> preprocess -> dispatch -> (error handlers) -> finalize
+    full_dispatch       reply -> finalize
+    reply               request_started -> preprocess -> dispatch -> (error handlers)
 
 Each stage that Flask exposes as a method of the app is looked up in ``ctx.stages``: the function from here, or a call
 of the app's own method where a subclass or an extension has replaced it. Requests and websockets have stages of their
@@ -12,15 +13,16 @@ own, where they differ.
 from __future__ import annotations
 
 import typing as t
+from types import CoroutineType as Coroutine
 
 from werkzeug.exceptions import InternalServerError
 
 from ..ctx import LATE, LOOP, WORKER, raise_collected
 from ..lazy import late_module
-from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
+from ..signals import appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
-from .hooks import emit, plan_for, run_all
-from .respond import make_response, open_session
+from .hooks import emit, method_of, plan_for, renewed, run_all
+from .respond import make_response, open_session, plain_answer
 
 if t.TYPE_CHECKING:
     import asyncio
@@ -49,15 +51,10 @@ def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: 
             request.url_rule, request.view_args = found
         else:
             _match_slowly(ctx)
-    rule = request.url_rule
-    plan = stages.plans.get(id(rule))
-    if plan is None or plan.number != app.tables.number:
-        plan = plan_for(app, rule, stages)
-    ctx.plan = plan
-    if in_thread:
-        ctx.lane = WORKER
-    else:
-        ctx.lane = plan.lane if app.config["THREADED"] else plan.lane_unthreaded
+    if not stages.knows_config:
+        app.tables.bump()
+    ctx.plan = plan_for(app, request.url_rule, stages)
+    ctx.lane = WORKER if in_thread else ctx.plan.lane
 
 
 def _check_host(ctx: AppContext) -> None:
@@ -75,63 +72,87 @@ def _match_slowly(ctx: AppContext) -> None:
         ctx.match_error = error
 
 
-async def exchange(ctx: AppContext) -> tuple[Response, Answer]:
-    """Run the whole request; return its response, and what of it is to be sent.
-
-    Args:
-        ctx: bound by `begin`.
-    """
-    app, request = ctx.app, ctx.request
+async def exchange(ctx: AppContext) -> Answer:
+    """Run the whole request; return what is to be sent."""
     error: BaseException | None = None
     response: Response | None = None
-    made: Response
     try:
         try:
-            if ctx.match_error is not None:
+            if not ctx._tokens:
+                ctx.bind()
+            if ctx.request_made and ctx.match_error is not None:
                 raise ctx.match_error
-            if not app.session_interface.lazy_open:
-                await open_session(ctx)
-            if appcontext_pushed.receivers:
-                await emit(ctx, appcontext_pushed)
-            response = made = await ctx.stages.full_dispatch(ctx)
-            return made, made.asgi_answer(request.method, request)
+            if ctx.plan.opens:
+                await _open(ctx)
+            if ctx.plan.plain is None or not ctx.answers_plainly:
+                response = await ctx.stages.full_dispatch(ctx)
+            else:
+                value = await reply(ctx)
+                answer = plain_answer(ctx, value)
+                if answer is not None:
+                    return answer
+                response = await _finalized(ctx, value)
+            return _answer(ctx, response)
         except Exception as caught:
             error, unfit, response = caught, response, None
-            response, answer = await _answer_error(ctx, caught, unfit)
-            return response, answer
+            response = await _handled(ctx, caught, unfit)
+            return await _sendable(ctx, response)
     except BaseException as caught:
         error = caught
         raise
     finally:
+        value = None  # it may be an error, in a frame of whose traceback this is
         if ctx.preserve is not None:
             ctx.preserve(ctx)
-        if error is not None and app.should_ignore_error(error):
-            error = None
-        if tears_down(ctx):
-            if ctx.cancelled is not None:
-                ctx.cancelled.disarm()
-            try:
-                await ctx.pop_async(error)
-            except BaseException:
-                await _drop(ctx, response)
-                raise
+        if renewed(ctx).tears_down:
+            await _tear_down(ctx, error, response)
         else:
             ctx.unbind()
         error = None  # an error in a frame of its own traceback is a reference cycle
 
 
-async def _answer_error(ctx: AppContext, error: Exception, unfit: Response | None) -> tuple[Response, Answer]:
-    """Return the response to an error nobody handled, and what is to be sent; `unfit` is one that could not be sent."""
-    app, request = ctx.app, ctx.request
+async def _open(ctx: AppContext) -> None:
+    await open_session(ctx)
+    if appcontext_pushed.receivers:
+        await emit(ctx, appcontext_pushed)
+
+
+def _answer(ctx: AppContext, response: Response | None) -> Answer:
+    assert response is not None
+    request = ctx.request if ctx.request_made or response.reads_environ else None
+    answer = response.asgi_answer(method_of(ctx), request)
+    return answer if ctx.answers_plainly else (*answer[:3], response)
+
+
+async def _handled(ctx: AppContext, error: Exception, unfit: Response | None) -> Response:
+    """Return the response to an error nobody handled; `unfit` is one that could not be sent."""
     await _drop(ctx, unfit)
     response: Response = await ctx.stages.exception(ctx, error)
+    return response
+
+
+async def _sendable(ctx: AppContext, response: Response) -> Answer:
+    """Return what is to be sent of the response to an error, where even that may have been made unfit by the hooks."""
     try:
-        return response, response.asgi_answer(request.method, request)
-    except ValueError as fault:  # the hooks gave this one, too, what cannot be sent
+        return _answer(ctx, response)
+    except ValueError as fault:
         await _drop(ctx, response)
-        app.logger.error("The response to an error cannot be sent: %s", fault)
-        response = make_response(app, InternalServerError())
-        return response, response.asgi_answer(request.method, request)
+        ctx.app.logger.error("The response to an error cannot be sent: %s", fault)
+        return _answer(ctx, make_response(ctx.app, InternalServerError()))
+
+
+async def _tear_down(ctx: AppContext, error: BaseException | None, response: Response | None) -> None:
+    if error is not None and ctx.app.should_ignore_error(error):
+        error = None
+    if ctx.cancelled is not None:
+        ctx.cancelled.disarm()
+    try:
+        await ctx.pop_async(error)
+    except BaseException:
+        await _drop(ctx, response)
+        raise
+    finally:
+        error = None
 
 
 async def _drop(ctx: AppContext, response: Response | None) -> None:
@@ -151,50 +172,57 @@ async def end(ctx: AppContext) -> None:
         await ctx.pop_async(error)
 
 
-def tears_down(ctx: AppContext) -> bool:
-    """Return whether the end of a request has anything to do, hooks or receivers, that has to be awaited."""
-    plan = ctx.plan
-    if plan.number != ctx.app.tables.number:
-        plan = ctx.plan = plan_for(ctx.app, ctx.request.url_rule, ctx.stages)
-    return (
-        plan.tears_down
-        or bool(ctx.stages.tearing_down.receivers)
-        or bool(appcontext_tearing_down.receivers)
-        or bool(appcontext_popped.receivers)
-    )
-
-
 async def full_dispatch(ctx: AppContext) -> Response:
     """Run hooks and view, answer their errors, and finish the response."""
-    app = ctx.app
+    return await _finalized(ctx, await reply(ctx))
+
+
+async def _finalized(ctx: AppContext, value: t.Any) -> Response:
+    try:
+        response = ctx.stages.finalize(ctx, value)
+        return await response if hasattr(response, "__await__") else response  # type: ignore[no-any-return]
+    finally:
+        del value  # it may be the error, whose traceback has this frame
+
+
+async def reply(ctx: AppContext) -> t.Any:
+    """Return what answers the request: what a hook gave, or the view, or the handler of an error."""
+    app, stages = ctx.app, ctx.stages
     if not app._got_first_request:
         app._got_first_request = True
-    stages = ctx.stages
+    value: t.Any = None
     try:
         try:
-            if stages.started.receivers:
-                await emit(ctx, stages.started)
-            if ctx.has_big_form:
-                await InThread(ctx.request.parse_ahead)
-            value = await stages.preprocess(ctx) if ctx.plan.preprocesses else None
+            if ctx.plan.prepares or ctx.body_has_work:
+                value = await _prepare(ctx)
             if value is None:
-                if ctx.read_on is not None:
-                    await read_on(ctx)
                 value = stages.dispatch(ctx)
-                if hasattr(value, "__await__"):
+                if value.__class__ is Coroutine or hasattr(value, "__await__"):
                     value = await value
         finally:
             if ctx.lane is LOOP:
                 ctx.lane = LATE
     except Exception as error:
         value = await stages.user_exception(ctx, error)
-        if error is ctx.request.routing_exception:
+        if ctx.request_made and error is ctx.request.routing_exception:
             error.__traceback__ = None  # the request refers to it, and its frames to the request
     try:
-        response = stages.finalize(ctx, value)
-        return await response if hasattr(response, "__await__") else response  # type: ignore[no-any-return]
+        return value
     finally:
         del value  # it may be the error, whose traceback has this frame
+
+
+async def _prepare(ctx: AppContext) -> t.Any:
+    """Do what comes before the view; return a value that answers the request instead of it, or None."""
+    if ctx.plan.starts:
+        await emit(ctx, ctx.stages.started)
+    if ctx.has_big_form:
+        await InThread(ctx.request.parse_ahead)
+    value = await ctx.stages.preprocess(ctx) if ctx.plan.preprocesses else None
+    if value is None and ctx.read_on is not None:
+        await read_on(ctx)
+    renewed(ctx)
+    return value
 
 
 async def read_on(ctx: AppContext) -> None:
@@ -209,19 +237,24 @@ def dispatch(ctx: AppContext) -> t.Any:
 
     Returns what the view returns, or what is to be awaited for it.
     """
-    app, request = ctx.app, ctx.request
-    if request.routing_exception is not None:
-        app.raise_routing_exception(request)
-    rule = request.url_rule
-    assert rule is not None
-    if request.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
-        return app.make_default_options_response()
-    plan = ctx.plan
-    if plan.number != app.tables.number or plan.endpoint != rule.endpoint:
-        plan = ctx.plan = plan_for(app, rule, ctx.stages)
+    app, plan = ctx.app, ctx.plan
+    if ctx.request_made:  # what it says counts
+        request = ctx.request
+        if request.routing_exception is not None:
+            app.raise_routing_exception(request)
+        rule, arguments = request.url_rule, request.view_args
+        assert rule is not None
+        if request.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
+            return app.make_default_options_response()
+        if plan.number != app.tables.number or plan.endpoint != rule.endpoint:
+            plan = ctx.plan = plan_for(app, rule, ctx.stages)
+    else:
+        arguments = ctx.view_args
+        if ctx.method == "OPTIONS" and plan.answers_options:
+            return app.make_default_options_response()
     # Without a view function the KeyError names the endpoint.
-    view: t.Any = plan.view or app.view_functions[rule.endpoint]
-    value = view(**request.view_args) if request.view_args else view()
+    view: t.Any = plan.view or app.view_functions[t.cast(str, plan.endpoint)]
+    value = view(**arguments) if arguments else view()
     # A sync decorator around an async view returns an awaitable as well.
     if ctx.lane.on_loop or not hasattr(value, "__await__"):
         return value
@@ -230,8 +263,7 @@ def dispatch(ctx: AppContext) -> t.Any:
 
 async def teardown_request(ctx: AppContext, error: BaseException | None) -> None:
     """Run the teardown functions of the request, all of them, then raise what they raised."""
-    app, errors = ctx.app, list[BaseException]()
-    plan = plan_for(app, ctx.request.url_rule, ctx.stages)
+    errors, plan = list[BaseException](), renewed(ctx)
     if plan.teardown:
         await run_all(ctx, plan.teardown, errors, error)
     if ctx.stages.tearing_down.receivers:
@@ -253,7 +285,7 @@ async def teardown_app(ctx: AppContext, error: BaseException | None) -> None:
 async def teardown(ctx: AppContext, error: BaseException | None) -> None:
     """Run every teardown of a context: its request's, then the application's unless another context owns that."""
     stages, errors = ctx.stages, list[BaseException]()
-    if "request" in vars(ctx):
+    if ctx.has_request:
         try:
             await stages.teardown_request(ctx, error)
         except (Exception, asyncio.CancelledError) as raised:

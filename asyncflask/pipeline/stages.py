@@ -8,9 +8,10 @@ from __future__ import annotations
 import typing as t
 
 from .. import signals
+from ..config import Config
 from . import converse, fail, hooks, respond, run
 from .hooks import call, is_async
-from .match import Matcher
+from .match import Matcher, Target
 
 if t.TYPE_CHECKING:
     from werkzeug.routing import Rule
@@ -37,7 +38,12 @@ SEAMS: dict[str, tuple[str, Stage]] = {
 METHODS = ("ensure_sync", "create_url_adapter", "wsgi_app", "asgi_app", "make_response")
 
 #: no stages, but what may be decided ahead depends on them
-OTHERS = (*METHODS, "subdomain_matching", "url_map", "mounts")
+OTHERS = (
+    *(*METHODS, "subdomain_matching", "url_map", "mounts"),
+    *("config", "json", "request_class", "response_class", "session_interface"),
+)
+
+_OF_RESPONSES = {"full_dispatch_request", "finalize_request", "make_response"}
 
 
 class Stages:
@@ -60,6 +66,7 @@ class Stages:
     teardown_app: Stage
     replaced: frozenset[str]
     sync_overrides: bool
+    sees_responses: bool
     preprocesses: bool
     processes: bool
     wsgi_app_is_ours: bool
@@ -92,11 +99,22 @@ class Stages:
         self.serves_http_directly = self.wsgi_app_is_ours and "asgi_app" not in self.replaced and not app.mounts.apps
         self.makes_responses: bool = "make_response" not in self.replaced
         self.processes = "process_response" in self.replaced
+        #: whether a method that replaces one of ours gets or gives responses, so that there has to be one
+        self.sees_responses = bool(self.replaced & _OF_RESPONSES)
         #: the quick part of routing: rule and view arguments where they are plain to see, else None
         plainly = not app.subdomain_matching and "create_url_adapter" not in self.replaced
+        matcher = Matcher(app.url_map) if plainly else None
         self.match: t.Callable[[str, str], tuple[Rule, dict[str, t.Any]] | None] = (
-            Matcher(app.url_map).match if plainly else _ask_the_adapter
+            _ask_the_adapter if matcher is None else matcher.match
         )
+        #: the quickest part of it, before there is a context
+        self.find: t.Callable[[str, str], tuple[Target, dict[str, t.Any]] | None] = (
+            _ask_the_adapter if matcher is None else matcher.find
+        )
+        #: whether nobody can tell that a request is made when it is first touched
+        self.makes_requests_late: bool = app.request_class.is_made_quietly()
+        #: whether changes of the configuration are told; else nothing that was decided from it holds for long
+        self.knows_config: bool = isinstance(app.config, Config) and type(app.config).__getitem__ is dict.__getitem__
 
 
 class WebsocketStages(Stages):
@@ -124,6 +142,7 @@ class WebsocketStages(Stages):
         self.finalize = converse.finalize
         self.replaced = self.replaced & {"do_teardown_appcontext", *METHODS}
         self.preprocesses = self.processes = self.sync_overrides = False
+        self.sees_responses = True
 
 
 def _ask_the_adapter(method: str, path: str) -> None:

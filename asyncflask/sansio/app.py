@@ -151,6 +151,8 @@ class App(Scaffold):
     def __setattr__(self, name: str, value: t.Any) -> None:
         if name == "config" and isinstance(value, Config):
             value.version = self.tables
+        elif name == "json" and isinstance(value, DefaultJSONProvider):
+            self.tables.follow(value.version)
         super().__setattr__(name, value)
 
     def _check_setup_finished(self, f_name: str) -> None:

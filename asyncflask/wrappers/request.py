@@ -205,6 +205,13 @@ class Request(BaseRequest):
             request._body = body
         return request
 
+    @classmethod
+    def is_made_quietly(cls) -> bool:
+        """Whether making one runs no code but ours."""
+        names = ("__init__", "__new__", "__setattr__", "__getattribute__", "method", "query_string", "asgi_body")
+        ours = all(getattr(cls, name, None) is getattr(Request, name, None) for name in names)
+        return ours and cls.from_scope.__func__ is Request.from_scope.__func__  # type: ignore[attr-defined]
+
     @property
     def asgi_body(self) -> Body | BodyStream | None:
         """The body that the ASGI side feeds; ``None`` if it was not read, or if the request is a WSGI one."""

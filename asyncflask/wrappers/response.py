@@ -47,6 +47,13 @@ SEAMS = (
     "status_code",
 )
 
+# What a subclass may say otherwise of responses that nobody looks at before they are sent: `is_sent_plainly`.
+HARMLESS = frozenset(
+    {"__module__", "__qualname__", "__doc__", "__annotations__", "__firstlineno__", "__static_attributes__"}
+    | {"__parameters__", "__orig_bases__", "__slotnames__", "default_mimetype", "json_module", "max_cookie_size"}
+    | {"autocorrect_location_header", "_made_lazily"}
+)
+
 # Headers whose values get_wsgi_headers changes.
 REWRITTEN = frozenset({"location", "content-location"})
 
@@ -191,6 +198,16 @@ class Response(Recast, BaseResponse):
             given = cast("Iterable[bytes]", response)
             super().__init__(given, status, headers, mimetype, content_type, direct_passthrough)
 
+    @classmethod
+    def is_sent_plainly(cls) -> bool:
+        """Whether one made of a str or bytes is sent as that, with a Content-Type, its length, and nothing else."""
+        for base in cls.__mro__:
+            if base is Response:
+                return cls._made_lazily and cls.default_status == 200 and cls.automatically_set_content_length
+            if any(name not in HARMLESS and hasattr(Response, name) for name in vars(base)):
+                return False
+        return False
+
     # Async bodies
 
     @property
@@ -252,6 +269,11 @@ class Response(Recast, BaseResponse):
 
     # Sending
 
+    @property
+    def reads_environ(self) -> bool:
+        """Whether what is sent may depend on the request's environ."""
+        return self.autocorrect_location_header or not self._made_lazily
+
     def asgi_answer(self, request_method: str, request: Request | None = None) -> Answer:
         """What is to be sent, all of it checked: status, headers, and the body if it is there as a whole.
 
@@ -306,8 +328,7 @@ class Response(Recast, BaseResponse):
             raise ValueError(
                 f"A response cannot be sent with the status {self.status!r}: its code must be from 200 to 599."
             )
-        reads_environ = self.autocorrect_location_header or not self._made_lazily
-        if is_ordinary(status) and not reads_environ:
+        if is_ordinary(status) and not self.reads_environ:
             names = {name.lower() for name, _ in self.headers}
             if names.isdisjoint(REWRITTEN):  # the usual case, without the copying of get_wsgi_headers
                 pairs = encode_headers(self.headers)
@@ -315,7 +336,7 @@ class Response(Recast, BaseResponse):
                     pairs.append((b"content-length", b"%d" % sum(map(len, self.iter_encoded()))))
                 return status, pairs
         environ: WSGIEnvironment = {"REQUEST_METHOD": request_method}
-        if reads_environ and request is not None:
+        if self.reads_environ and request is not None:
             environ = request.environ
         return status, encode_headers(self.get_wsgi_headers(environ))
 
