@@ -34,7 +34,7 @@ from .ctx import AppContext, RequestContext, ServedContext
 from .globals import _cv_app, _cv_request, g, request, session
 from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
 from .lazy import late_module, lazy
-from .pipeline import converse, fail, hooks, respond, run
+from .pipeline import converse, fail, hooks, opening, respond, run
 from .pipeline.bind import bind
 from .pipeline.stages import OTHERS, SEAMS, Stages, WebsocketStages
 from .resources import Resources
@@ -214,46 +214,6 @@ class App(Resources, SansioApp):
         """Whether the session can wait for the first touch."""
         return self.session_interface.lazy_open
 
-    def open_exchange(
-        self, scope: dict[str, t.Any], root_path: str, path: str, headers: dict[bytes, bytes], receive: Receive
-    ) -> ServedContext:
-        """Make the context of a request, and find the rule and what runs for it where one look tells (`view_args`)."""
-        ctx: ServedContext = ServedContext()
-        ctx.app, ctx.scope, ctx.receive, ctx.headers = self, scope, receive, headers
-        ctx.method, ctx.path, ctx.root_path = method, _, _ = scope["method"].upper(), path, root_path
-        ctx.preserve = ctx.read_on = ctx.body = ctx.view_args = None
-        ctx.request_made = ctx.touched = ctx.body_has_work = ctx.sends_body = False
-        ctx._tokens = ()
-        ctx.answers_plainly, ctx.has_cookies = True, b"cookie" in headers
-        stages = ctx.stages = self.stages
-        found = stages.find(method, path) if b"upgrade" not in headers else None
-        if found is not None:
-            target, arguments = found
-            plan = target.plan
-            if plan is None or plan.number != self.tables.number:
-                plan = target.plan = self._plan_ahead(target.rule)
-            if plan is not None:
-                ctx.plan, ctx.lane, ctx.view_args = plan, plan.lane, arguments
-        return ctx
-
-    def _plan_ahead(self, rule: Rule) -> hooks.Plan | None:
-        # Not where a host that is not trusted has to be refused first, or a request sees that it is made.
-        stages = self.stages
-        if self.config["TRUSTED_HOSTS"] is not None or not stages.knows_config or not stages.makes_requests_late:
-            return None
-        return hooks.plan_for(self, rule, stages)
-
-    def begin_exchange(self, ctx: ServedContext) -> HTTPException | None:
-        """Bind a context and find its rule, in the exchange's own ``contextvars`` context.
-
-        Returns the error for a request that no code of the app is to see.
-        """
-        run.begin(ctx, ctx.method, ctx.path, upgrade=b"upgrade" in ctx.headers)
-        if not ctx.refused:
-            return None
-        ctx.unbind()
-        return ctx.request.routing_exception
-
     def open_websocket(
         self, scope: dict[str, t.Any], root_path: str, path: str, line: Line, *, has_cookies: bool
     ) -> AppContext:
@@ -264,10 +224,12 @@ class App(Resources, SansioApp):
         ctx.has_cookies = has_cookies
         ctx.scope = scope
         ctx.stages = self.websocket_stages
-        run.begin(ctx, "GET", path, upgrade=True)
+        opening.begin(ctx, "GET", path, upgrade=True)
         return ctx
 
     # What the ASGI side and the contexts ask of the pipeline.
+    open_exchange = opening.open_exchange
+    begin_exchange: staticmethod[[ServedContext], HTTPException | None] = staticmethod(opening.begin_exchange)
     exchange: staticmethod[[AppContext], Exchange] = staticmethod(run.exchange)
     handshake: staticmethod[[AppContext], Handshake] = staticmethod(converse.handshake)
     end_exchange: staticmethod[[AppContext], Step] = staticmethod(run.end)
@@ -319,7 +281,7 @@ class App(Resources, SansioApp):
         ctx.request.json_module = self.json
         ctx.preserve = environ.get("werkzeug.debug.preserve_context")
         upgrade = "HTTP_UPGRADE" in environ
-        context.run(run.begin, ctx, ctx.request.method, ctx.request.path, upgrade=upgrade, in_thread=True)
+        context.run(opening.begin, ctx, ctx.request.method, ctx.request.path, upgrade=upgrade, in_thread=True)
         if ctx.refused:
             context.run(ctx.unbind)
             return t.cast(HTTPException, ctx.request.routing_exception)(environ, start_response)

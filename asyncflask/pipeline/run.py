@@ -1,6 +1,6 @@
 """One exchange from its first hook to its last teardown: the order of events, in one place.
 
-    begin               bind the context, find the rule, where that takes more than a look (`App.open_exchange`)
+    (opening)           make the context, find the rule
     exchange            open session -> full_dispatch -> (unhandled error) -> check the header -> teardown
     full_dispatch       reply -> finalize
     reply               request_started -> preprocess -> dispatch -> (error handlers)
@@ -17,7 +17,7 @@ from types import CoroutineType as Coroutine
 
 from werkzeug.exceptions import InternalServerError
 
-from ..ctx import LATE, LOOP, WORKER, raise_collected
+from ..ctx import LATE, LOOP, raise_collected
 from ..lazy import late_module
 from ..signals import appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
@@ -32,44 +32,6 @@ if t.TYPE_CHECKING:
     from ..wrappers.response import Answer
 else:
     asyncio = late_module("asyncio")
-
-
-def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: bool = False) -> None:
-    """Bind the context and find the rule, the plan and the lane of the request.
-
-    Runs in the exchange's own ``contextvars`` context. With `in_thread` the whole request stays in the calling thread,
-    which runs no loop; `upgrade` says whether the client asks for another protocol, which rules may refuse.
-    """
-    ctx.bind()
-    app, request = ctx.app, ctx.request
-    stages = ctx.stages
-    if in_thread or app.config["TRUSTED_HOSTS"] is not None:  # (the ASGI side has looked at the host already)
-        _check_host(ctx)
-    if request.routing_exception is None and ctx.match_error is None:
-        found = stages.match(method, path) if not upgrade else None
-        if found is not None:
-            request.url_rule, request.view_args = found
-        else:
-            _match_slowly(ctx)
-    if not stages.knows_config:
-        app.tables.bump()
-    ctx.plan = plan_for(app, request.url_rule, stages)
-    ctx.lane = WORKER if in_thread else ctx.plan.lane
-
-
-def _check_host(ctx: AppContext) -> None:
-    try:
-        ctx.url_adapter  # noqa: B018  refuses the host before anything else runs
-    except Exception as error:
-        ctx.match_error = error
-
-
-def _match_slowly(ctx: AppContext) -> None:
-    try:
-        if ctx.url_adapter is not None:
-            ctx.match_request()
-    except Exception as error:  # of a converter, say: `exchange` answers it
-        ctx.match_error = error
 
 
 async def exchange(ctx: AppContext) -> Answer:

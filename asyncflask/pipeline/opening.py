@@ -1,0 +1,103 @@
+"""The beginning of an exchange: its context, its rule, and with that the plan of what runs and the lane it runs in.
+
+Where one look tells the rule, nothing but the context is made. Else the request is made, and Werkzeug's adapter asked.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..ctx import WORKER, ServedContext
+from .hooks import plan_for
+
+if t.TYPE_CHECKING:
+    from werkzeug.exceptions import HTTPException
+    from werkzeug.routing import Rule
+
+    from ..app import App
+    from ..asgi.stream import Receive
+    from ..ctx import AppContext
+    from .hooks import Plan
+
+
+def open_exchange(
+    app: App, scope: dict[str, t.Any], root_path: str, path: str, headers: dict[bytes, bytes], receive: Receive
+) -> ServedContext:
+    """Make the context of a request, and find its rule and its plan, where one look tells (`view_args`)."""
+    ctx: ServedContext = ServedContext()
+    ctx.app, ctx.scope, ctx.receive, ctx.headers = app, scope, receive, headers
+    ctx.method = method = scope["method"].upper()
+    ctx.path, ctx.root_path = path, root_path
+    ctx.preserve = ctx.read_on = ctx.body = ctx.view_args = None
+    ctx.request_made = ctx.touched = ctx.body_has_work = ctx.sends_body = False
+    ctx._tokens = ()
+    ctx.answers_plainly = True
+    ctx.has_cookies = b"cookie" in headers
+    stages = ctx.stages = app.stages
+    found = stages.find(method, path) if b"upgrade" not in headers else None
+    if found is not None:
+        target, arguments = found
+        plan = target.plan
+        if plan is None or plan.number != app.tables.number:
+            plan = target.plan = _plan_ahead(app, target.rule)
+        if plan is not None:
+            ctx.plan, ctx.lane, ctx.view_args = plan, plan.lane, arguments
+    return ctx
+
+
+def _plan_ahead(app: App, rule: Rule) -> Plan | None:
+    # Not where a host that is not trusted has to be refused first, or a request sees that it is made.
+    stages = app.stages
+    if app.config["TRUSTED_HOSTS"] is not None or not stages.knows_config or not stages.makes_requests_late:
+        return None
+    return plan_for(app, rule, stages)
+
+
+def begin_exchange(ctx: ServedContext) -> HTTPException | None:
+    """Find the rule for a context that has none yet, in the exchange's own ``contextvars`` context.
+
+    Returns the error for a request that no code of the app is to see.
+    """
+    begin(ctx, ctx.method, ctx.path, upgrade=b"upgrade" in ctx.headers)
+    if not ctx.refused:
+        return None
+    ctx.unbind()
+    return ctx.request.routing_exception
+
+
+def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: bool = False) -> None:
+    """Bind the context and find the rule, the plan and the lane of the request.
+
+    Runs in the exchange's own ``contextvars`` context. With `in_thread` the whole request stays in the calling thread,
+    which runs no loop; `upgrade` says whether the client asks for another protocol, which rules may refuse.
+    """
+    ctx.bind()
+    app, request = ctx.app, ctx.request
+    stages = ctx.stages
+    if in_thread or app.config["TRUSTED_HOSTS"] is not None:  # (the ASGI side has looked at the host already)
+        _check_host(ctx)
+    if request.routing_exception is None and ctx.match_error is None:
+        found = stages.match(method, path) if not upgrade else None
+        if found is not None:
+            request.url_rule, request.view_args = found
+        else:
+            _match_slowly(ctx)
+    if not stages.knows_config:
+        app.tables.bump()
+    ctx.plan = plan_for(app, request.url_rule, stages)
+    ctx.lane = WORKER if in_thread else ctx.plan.lane
+
+
+def _check_host(ctx: AppContext) -> None:
+    try:
+        ctx.url_adapter  # noqa: B018  refuses the host before anything else runs
+    except Exception as error:
+        ctx.match_error = error
+
+
+def _match_slowly(ctx: AppContext) -> None:
+    try:
+        if ctx.url_adapter is not None:
+            ctx.match_request()
+    except Exception as error:  # of a converter, say: `exchange` answers it
+        ctx.match_error = error
