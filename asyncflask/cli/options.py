@@ -144,7 +144,7 @@ class CertParamType(click.ParamType[t.Any]):
     name = "path"
 
     def __init__(self) -> None:
-        self.path_type: click.Path[t.Any] = click.Path(dir_okay=False, exists=True, resolve_path=True)
+        self.path_type: click.Path = click.Path(dir_okay=False, exists=True, resolve_path=True)
 
     def convert(self, value: t.Any, param: click.Parameter | None, ctx: click.Context | None) -> t.Any:
         """Return the path, ``"adhoc"``, or the SSLContext. Raises click.BadParameter."""
