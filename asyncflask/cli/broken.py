@@ -3,52 +3,31 @@
 from __future__ import annotations
 
 import traceback
-import typing as t
 from types import TracebackType
 
 from ..asgi.scope import DEBUGGER
+from ..serving.notice import Message, Notice, Receive, Send
 
-Message = dict[str, t.Any]
 
-
-class BrokenApp:
+class BrokenApp(Notice):
     """Answers every request with the error that the application failed with, by the debugger if there is one."""
 
     def __init__(self, error: Exception) -> None:
+        super().__init__(
+            f"The application could not be loaded: {summary(error)}\n\n"
+            "The traceback is in the terminal. Correct it, and reload this page when the server has started again.\n",
+            500,
+        )
         self.error = error
         self.traceback = error.__traceback__
 
-    async def __call__(
-        self,
-        scope: Message,
-        receive: t.Callable[[], t.Awaitable[Message]],
-        send: t.Callable[[Message], t.Awaitable[None]],
-    ) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one scope. Raises the error where a debugger is in front to show it."""
         __traceback_hide__ = True  # from the page: it begins with the application
-        match scope["type"]:
-            case "lifespan":
-                while True:
-                    kind: str = (await receive())["type"]
-                    await send({"type": f"{kind}.complete"})
-                    if kind == "lifespan.shutdown":
-                        return
-            case _ if DEBUGGER in scope:
-                # with the first traceback every time, which would grow by each raise
-                raise self.error.with_traceback(self.traceback)
-            case "websocket":
-                await send({"type": "websocket.close", "code": 1011, "reason": "The application could not be loaded."})
-            case _:
-                await self._tell(send)
-
-    async def _tell(self, send: t.Callable[[Message], t.Awaitable[None]]) -> None:
-        text = (
-            f"The application could not be loaded: {summary(self.error)}\n\n"
-            "The traceback is in the terminal. Correct it, and reload this page when the server has started again.\n"
-        )
-        head = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 500, "headers": head})
-        await send({"type": "http.response.body", "body": text.encode(errors="replace")})
+        if DEBUGGER in scope:
+            # with the first traceback every time, which would grow by each raise
+            raise self.error.with_traceback(self.traceback)
+        await super().__call__(scope, receive, send)
 
 
 def summary(error: BaseException) -> str:

@@ -125,7 +125,8 @@ def run_simple(
             from .reloader import run_with_reloader
 
             watched = (reloader_type, reloader_interval, extra_files, exclude_patterns)
-            raise SystemExit(run_with_reloader(server.socket, *watched, server.options.graceful_timeout))
+            grace = server.options.graceful_timeout
+            raise SystemExit(run_with_reloader(server.socket, *watched, grace, server.ssl_context))
         server.serve(_line_to_reloader())
 
 

@@ -1,7 +1,8 @@
 """The reloader: a process that watches files, and one under it that serves and is started again when they change.
 
 The socket is opened once, here, and inherited: while the application starts anew clients wait instead of being refused.
-The application may also fail, by an error in its code: then it is started again after the next change.
+The application may also fail, by an error in its code: then it is started again after the next change, and until then a
+stand-in tells clients so.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from queue import Empty, SimpleQueue
 from . import access_log
 from .channel import VARIABLE, Channel, loaded_files
 from .command import again
+from .notice import StandIn
 from .options import BadOption
 from .processes import SOCKET
 from .server import HURRY
@@ -36,6 +38,12 @@ OVERTIME = 5.0
 RESTART = 3
 """The exit code by which an application asks to be started again, as under Werkzeug."""
 
+_ENDED = """\
+The application ended with {how}.
+
+What it said last is in its terminal. It starts again when one of its files is saved; then reload this page.
+"""
+
 Event = tuple[str, t.Any]
 
 
@@ -46,12 +54,14 @@ class Reloader:
         listener: the socket to serve.
         watcher: notices changes.
         grace: seconds that the process has when everything stops.
+        stand_in: answers while the application has failed.
     """
 
-    def __init__(self, listener: socket.socket, watcher: Watcher, grace: float) -> None:
+    def __init__(self, listener: socket.socket, watcher: Watcher, grace: float, stand_in: StandIn) -> None:
         self.listener = listener
         self.watcher = watcher
         self.grace = grace
+        self.stand_in = stand_in
         self._events: SimpleQueue[Event] = SimpleQueue()  # may be put into by a signal handler
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -70,6 +80,7 @@ class Reloader:
             return code
         finally:
             self._end_process(signal.SIGKILL, 0)
+            self.stand_in.end()
             self.watcher.stop()
             for number, handler in before.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
@@ -126,6 +137,7 @@ class Reloader:
             return 0
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         say(f"The application ended with {how}; waiting for a file to change before it is started again.")
+        self.stand_in.begin(_ENDED.format(how=how))
         self.watcher.urgent.set()
         return None
 
@@ -133,6 +145,7 @@ class Reloader:
 
     def _start(self) -> None:
         say(f"Restarting with {self.watcher.name}")
+        self.stand_in.end()
         ensure_echo()
         ours, theirs = Channel.pair()
         descriptors = (self.listener.fileno(), theirs.fileno())
@@ -171,11 +184,12 @@ def run_with_reloader(
     extra_files: t.Iterable[t.Any] | None,
     exclude_patterns: t.Iterable[str] | None,
     grace: float,
+    ssl_context: t.Any = None,
 ) -> int:
     """Serve under a reloader; return the exit code. See `run_simple` for the arguments."""
     extra = [os.fspath(path) for path in extra_files or ()]
     watched = Watched(extra, exclude_patterns or (), loaded_files())
-    return Reloader(listener, watcher_of(kind, watched, interval), grace).run()
+    return Reloader(listener, watcher_of(kind, watched, interval), grace, StandIn(listener, ssl_context)).run()
 
 
 def say(text: str) -> None:

@@ -47,6 +47,25 @@ def test_a_broken_file_is_shown_in_the_browser_until_it_is_mended(run):
     assert program.end() == 0
 
 
+def test_a_program_that_ends_is_told_of_until_it_is_mended(tmp_path):
+    """Without the command there is no application to load: the program itself fails."""
+    path = tmp_path / "program.py"
+    fine = FINE + "if __name__ == '__main__':\n    app.run(debug=True, port=0)\n"
+    path.write_text(fine.format("one"))
+    with Program(tmp_path, "program.py") as program:
+        program.get_until("one")
+        for text in (BROKEN, "raise SystemExit(7)\n"):
+            seen = len(program.lines)
+            path.write_text(text)
+            code = program.wait_for(r"The application ended with exit code (\d)", after=seen)[1]
+            status, body = program.get()
+            assert status == 503 and body.startswith(f"The application ended with exit code {code}.\n")
+            assert program.headers["cache-control"] == "no-store"
+        path.write_text(fine.format("two"))
+        program.get_until("two")
+        assert program.end() == 0
+
+
 def test_with_the_reloader_the_first_start_may_fail(run):
     program, save = run(BROKEN, "--reload", "--no-debugger")
     program.wait_for("SyntaxError: invalid syntax")

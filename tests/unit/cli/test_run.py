@@ -231,7 +231,7 @@ async def ask(app, *received, **scope):
     async def send(message):
         sent.append(message)
 
-    await app({"type": "http"} | scope, receive, send)
+    await app({"type": "http", "method": "GET"} | scope, receive, send)
     return sent
 
 
