@@ -18,6 +18,12 @@ def app():
     return App("shop")
 
 
+@pytest.fixture(autouse=True)
+def pythons_own_way_of_showing_values(monkeypatch):
+    """Werkzeug's console, once it is loaded, has another one."""
+    monkeypatch.setattr(sys, "displayhook", sys.__displayhook__)
+
+
 @pytest.fixture
 def shell(app, runner, monkeypatch):
     """Invoke ``shell``; give banner and names that the prompt was opened with."""
