@@ -18,8 +18,8 @@ class BrokenApp(Notice):
             "The traceback is in the terminal. Correct it, and reload this page when the server has started again.\n",
             500,
         )
-        self.error = error
-        self.traceback = error.__traceback__
+        self.error: Exception = error
+        self.traceback: TracebackType | None = error.__traceback__
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one scope. Raises the error where a debugger is in front to show it."""

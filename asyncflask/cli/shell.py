@@ -6,6 +6,7 @@ import os
 import sys
 import typing as t
 from code import InteractiveConsole
+from codeop import CommandCompiler
 from types import CodeType
 
 import click
@@ -26,7 +27,7 @@ class Shell(InteractiveConsole):
 
     def __init__(self, names: dict[str, t.Any]) -> None:
         super().__init__(names)
-        self.compile = typed.compiler()
+        self.compile: CommandCompiler = typed.compiler()
         self.names = names
 
     def runcode(self, code: CodeType) -> None:

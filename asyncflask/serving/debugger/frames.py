@@ -93,7 +93,7 @@ class Incident:
     def __init__(self, error: BaseException, kept: Kept, wait: Waiting, *, show_hidden_frames: bool = False) -> None:
         if not show_hidden_frames:
             error.__traceback__ = without_machinery(error.__traceback__)
-        self.traceback = GroupTraceback(error, hide=not show_hidden_frames)
+        self.traceback: GroupTraceback = GroupTraceback(error, hide=not show_hidden_frames)
         self.text: str = self.traceback.render_traceback_text()
         #: names the page that shows it
         self.key: str = secrets.token_urlsafe(16)

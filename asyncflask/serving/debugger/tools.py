@@ -48,8 +48,8 @@ class Tools(werkzeug.debug.DebuggedApplication):
         # loaded. Whether it is logged is set afterwards: Werkzeug prints it here, after each reload.
         super().__init__(t.cast(t.Any, App), pin_logging=False, **options)
         self.pin_logging = pin_logging
-        self.incidents = incidents
-        self.guard = guard
+        self.incidents: Incidents = incidents
+        self.guard: Guard = guard
         self._flask_app = app
         #: what lines of code wait for
         self.waiting: Waiting = Waiting()
