@@ -152,16 +152,30 @@ def run_command(
     reload = debug if reload is None else reload
     app = _load(info, reload)
     show_server_banner(debug, info.app_import_path)
+    debugger = debug if debugger is None else debugger
+    if debugger and not is_running_from_reloader():
+        _tell_where_errors_stay(app)
     run_simple(
         host,
         port,
         app,
         ssl_context=cert,
         use_reloader=reload,
-        use_debugger=debug if debugger is None else debugger,
+        use_debugger=debugger,
         threaded=_is_threaded(app, options.pop("with_threads"), options["threads"]),
         **_server_options(options),
     )
+
+
+def _tell_where_errors_stay(app: t.Any) -> None:
+    # As with Flask: without debug mode the application answers its errors by itself.
+    config = getattr(app, "config", {"DEBUG": True})
+    if not (config["DEBUG"] or config["TESTING"] or config["PROPAGATE_EXCEPTIONS"]):
+        click.secho(
+            " * The debugger will see no error: without '--debug' the application answers errors by itself.",
+            fg="yellow",
+            err=True,
+        )
 
 
 def _is_threaded(app: t.Any, asked: bool | None, threads: int | None) -> bool:

@@ -95,6 +95,15 @@ def test_a_number_of_threads_switches_them_on(run, app):
     assert run("--threads", "3")[1]["threaded"] is True
 
 
+def test_a_debugger_that_sees_no_errors_is_told_of(runner, app, served):
+    command = FlaskGroup(create_app=lambda: app)
+    for args, told in (([], False), (["--debugger"], True), (["--debugger", "--debug"], False)):
+        assert ("see no error" in runner.invoke(command, ["run", *args]).stderr) is told
+        app.debug = False
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    assert "see no error" not in runner.invoke(command, ["run", "--debugger"]).stderr
+
+
 @pytest.mark.parametrize(("args", "env"), [(["--debug"], {}), ([], {"FLASK_DEBUG": "1"})])
 def test_reloader_and_debugger_follow_debug_mode(run, app, args, env):
     _, options = run(*args, **env)
