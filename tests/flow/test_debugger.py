@@ -197,6 +197,56 @@ async def test_a_stream_before_its_first_byte(app, visitor, is_async):
     assert await visitor.run("part") == "'none'"
 
 
+async def test_a_header_is_not_held_back_for_ever(app, visitor, monkeypatch):
+    monkeypatch.setattr("asyncflask.serving.debugger.answer.PATIENCE", 0)
+    seen, sent = asyncio.Event(), []
+
+    async def pieces():
+        await seen.wait()
+        yield b"one"
+
+    async def send(message):
+        sent.append(message["type"])
+        seen.set()
+
+    async def receive():
+        await asyncio.Event().wait()
+
+    app.add_url_rule("/slow", view_func=lambda: Response(pieces()))
+    await asyncio.wait_for(visitor.debugged(http_scope("/slow"), receive, send), 30)
+    assert sent == ["http.response.start", "http.response.body", "http.response.body"]
+
+
+async def test_a_request_that_is_cancelled_leaves_nothing_behind():
+    begun, sent = asyncio.Event(), []
+
+    async def waits(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        begun.set()
+        await asyncio.Event().wait()
+
+    serving = asyncio.create_task(DebuggedApplication(waits)(http_scope("/"), None, sent.append))
+    await begun.wait()
+    serving.cancel()
+    await asyncio.wait([serving])
+    assert serving.cancelled() and not sent
+
+
+@pytest.mark.parametrize("more", [[], [{"type": "http.response.body", "body": b"", "more_body": False}]])
+async def test_an_answer_without_a_body_is_sent_as_it_is(more):
+    messages, sent = [{"type": "http.response.start", "status": 204, "headers": []}, *more], []
+
+    async def silent(scope, receive, send):
+        for message in messages:
+            await send(message)
+
+    async def send(message):
+        sent.append(message)
+
+    await DebuggedApplication(silent, evalex=True)(http_scope("/"), None, send)
+    assert sent == messages
+
+
 async def test_a_stream_that_breaks_is_cut_off_and_its_page_is_in_the_log(app, visitor, caplog):
     async def pieces():
         yield b"one"
@@ -210,10 +260,10 @@ async def test_a_stream_that_breaks_is_cut_off_and_its_page_is_in_the_log(app, v
         sent.append(message)
 
     async def receive():
-        return {"type": "http.request", "body": b"", "more_body": False}
+        await asyncio.Event().wait()
 
     scope = http_scope("/stream")
-    await visitor.debugged(scope, receive, send)
+    await asyncio.wait_for(visitor.debugged(scope, receive, send), 30)
     assert [message.get("body") for message in sent] == [None, b"one"] and sent[-1]["more_body"]
     (record,) = caplog.records
     link = record.getMessage().rpartition("Look at it in a browser: http://localhost:5000")[2]

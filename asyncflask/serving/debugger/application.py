@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 import typing as t
 from urllib.parse import parse_qs, quote
 
@@ -17,6 +18,7 @@ from ...asgi.websocket import deny
 from ...threads import Bridge, PoolBridge, WorkerPool
 from ...wrappers.websocket import ERROR
 from ...wsgi import WSGIAdapter
+from .answer import HeldBack
 from .frames import Incident, Incidents, Kept
 from .guard import Guard
 from .tools import Tools
@@ -145,17 +147,20 @@ class DebuggedApplication:
         return self.evalex and self.console_path is not None and split_path(scope)[1] == self.console_path
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        kept, answer = Kept(), _HeldBack(send)
+        kept, answer = Kept(), HeldBack(send)
         try:
             await self.app({**scope, DEBUGGER: kept}, receive, answer)
             await answer.begin()
             kept.end()
         except Exception as error:
+            await answer.settle()
             linked = answer.begun or not _asks_for_html(scope)
             incident = self._note(error, kept, scope, scope["method"], linked=linked)
             if not answer.begun:  # else it is left as it is: cut off
                 page = WSGIAdapter(self._page_of(incident), bridge_for=self._bridge)
                 await page(scope, receive, send)
+        finally:
+            await answer.settle()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         kept, state = Kept(), ""
@@ -255,33 +260,10 @@ class DebuggedApplication:
             click.secho(f" * Debugger PIN: {self.pin}", err=True)
 
 
-class _HeldBack:
-    """Sends an answer, its header only with the first byte after it: until then a page can take its place."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._start: Message | None = None
-        #: whether anything was sent
-        self.begun: bool = False
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and not self.begun and self._start is None:
-            self._start = message
-        elif self.begun or message.get("body", True) or not message.get("more_body", False):
-            await self.begin()
-            await self._send(message)
-
-    async def begin(self) -> None:
-        """Send the header, if there is one that was not sent yet."""
-        start, self._start = self._start, None
-        if start is not None:
-            self.begun = True
-            await self._send(start)
-
-
 def _reason(error: Exception) -> str:
     """Return what a websocket is closed for, in the 123 bytes that there are for it (RFC 6455 section 5.5)."""
-    return f"{type(error).__name__}: {error}".encode(errors="replace")[:123].decode(errors="ignore")
+    told = "".join(traceback.format_exception_only(error)).strip()
+    return told.encode(errors="replace")[:123].decode(errors="ignore")
 
 
 def _asks_for_html(scope: Scope) -> bool:
