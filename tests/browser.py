@@ -19,15 +19,18 @@ _OPTIONS = """
 
 
 @contextlib.contextmanager
-def chromium(profile: Path):
-    """Give a driver of a Chromium with a profile of its own. The test is skipped where there is none."""
+def chromium(profile: Path, *more: str):
+    """Give a driver of a Chromium with a profile of its own, and with `more` options.
+
+    The test is skipped where there is none.
+    """
     for program in ("chromium", "chromedriver"):
         if shutil.which(program) is None:
             pytest.skip(f"no {program} on the path; Debian has it in chromium and chromium-driver")
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
-    for option in (*_OPTIONS, f"--user-data-dir={profile}"):
+    for option in (*_OPTIONS, f"--user-data-dir={profile}", *more):
         options.add_argument(option)
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     driver.set_page_load_timeout(LIMIT)

@@ -28,6 +28,10 @@ async def an_async_view():
     g.key = "under the mat"
     raise LookupError("the map of the async view is missing")
 
+@app.get("/tea")
+async def tea():
+    return "<title>tea</title>"
+
 @app.get("/sync")
 def a_sync_view():
     treasure = {"gold": 4, "place": "sync view"}
@@ -45,13 +49,17 @@ def served(tmp_path):
         yield f"http://127.0.0.1:{program.port}", pin
         assert program.end() == 0
     for kind in ("async", "sync"):
-        assert program.text.count(f"LookupError: the map of the {kind} view is missing") == 1, program.text
+        shown, logged = (
+            program.text.count(text) for text in (f"GET /{kind} ", f"LookupError: the map of the {kind} view")
+        )
+        assert shown == logged, program.text
     assert "Exception in ASGI application" not in program.text
 
 
 @pytest.fixture
 def browser(tmp_path):
-    with chromium(tmp_path / "profile") as driver:
+    # a name of somebody else's, which leads here: what DNS rebinding does
+    with chromium(tmp_path / "profile", "--host-resolver-rules=MAP evil.example 127.0.0.1") as driver:
         yield driver
 
 
@@ -123,3 +131,38 @@ def test_an_error_is_looked_into(browser, served, tmp_path):
         photograph(browser, artifacts(tmp_path) / f"debugger-{kind}.png")
     browser.get(f"{address}/console")
     assert page.run("current_app.name").endswith("'app'")
+
+
+FETCH = """
+const [url, options, done] = arguments;
+fetch(url, options).then(answer => done([answer.type, answer.status])).catch(error => done(["failed", 0]));
+"""
+
+
+def test_another_site_in_the_same_browser_runs_nothing(browser, served):
+    """The other site knows the secret and a frame, and the browser has the cookie of the right PIN."""
+    address, pin = served
+    page = Page(browser)
+    browser.get(f"{address}/sync")
+    browser.get(f"{address}/async")
+    page.open_console()
+    page.enter_pin(pin)
+    page.wait.until(lambda _: not page.all(".pin-prompt")[0].is_displayed())
+    assert page.run("treasure['gold']").endswith("3")
+    frame = page.all(".frame")[-1].get_attribute("id").removeprefix("frame-")
+    secret = browser.execute_script("return SECRET")
+    attack = f"/?__debugger__=yes&cmd=treasure.update(gold%3D0)&frm={frame}&s={secret}"
+    ours = browser.current_window_handle
+
+    browser.switch_to.new_window("tab")
+    browser.get(address.replace("127.0.0.1", "evil.example") + "/tea")
+    assert browser.execute_script("return location.hostname") == "evil.example"
+    assert browser.execute_async_script(FETCH, attack, {}) == ["basic", 403]
+    there = {"mode": "no-cors", "credentials": "include"}
+    assert browser.execute_async_script(FETCH, address + attack, there) in (["opaque", 0], ["failed", 0])
+    assert browser.execute_async_script(FETCH, address + attack, {"credentials": "include"}) == ["failed", 0]
+    browser.get(address.replace("127.0.0.1", "evil.example") + "/async")
+    assert browser.execute_script("return [EVALEX, SECRET]") == [False, ""]
+
+    browser.switch_to.window(ours)
+    assert page.run("treasure['gold']").endswith("3")
