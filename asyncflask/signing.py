@@ -10,7 +10,7 @@ import zlib
 
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode, want_bytes
-from itsdangerous.timed import TimedSerializer
+from itsdangerous.url_safe import URLSafeSerializerMixin
 
 SHORT = 100
 """Up to so many bytes it costs much less to find out that a text cannot be compressed than to compress it."""
@@ -42,7 +42,7 @@ class CookieSerializer(URLSafeTimedSerializer):
 
     def dump_payload(self, obj: t.Any) -> bytes:
         """Return the value as URL-safe text in bytes, compressed where that is shorter."""
-        text = TimedSerializer.dump_payload(self, obj)
+        text = super(URLSafeSerializerMixin, self).dump_payload(obj)  # that one would compress it in any case
         if len(text) <= SHORT and not shrinks(text):
             return base64_encode(text)
         compressed = zlib.compress(text)
