@@ -153,7 +153,7 @@ async def test_with_the_number_of_requests_under_way(app: App) -> None:
 
 def test_memory_with_the_number_of_requests() -> None:
     """In a process of its own, where nothing but the requests takes memory."""
-    args = [sys.executable, HERE / "endurance.py", "10000", "50000", "--trace"]
+    args = [sys.executable, HERE / "endurance.py", "10000", "30000", "--trace"]
     done = subprocess.run(args, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     early, late = (json.loads(line)["traced"] for line in done.stdout.splitlines())
