@@ -11,8 +11,8 @@ import sys
 TRY_EACH = """
 import importlib, os, sys, types, traceback
 how, folder, *names = sys.argv[1:]
-import anyio, asyncio, blinker, click, concurrent.futures, email.message, itsdangerous, jinja2, markupsafe, ssl, werkzeug
-import uvicorn, werkzeug.debug, werkzeug.routing, werkzeug.test, werkzeug.wrappers
+import anyio, asyncio, blinker, click, concurrent.futures, email.message, itsdangerous, jinja2, markupsafe, ssl
+import uvicorn, werkzeug, werkzeug.debug, werkzeug.routing, werkzeug.test, werkzeug.wrappers
 failed = []
 for name in names:
     child = os.fork()
