@@ -114,7 +114,7 @@ def _check_line(name: str, value: t.Any, forbidden: str) -> None:
 def _milliseconds(retry: t.Any) -> int:
     if isinstance(retry, timedelta):
         retry = round(retry.total_seconds() * 1000)
-    if type(retry) is not int:
+    if not isinstance(retry, int) or isinstance(retry, bool):
         raise TypeError(f"retry is a number of milliseconds, an int, or a timedelta, not {type(retry).__name__}.")
     if retry < 0:
         raise ValueError(f"retry is a number of milliseconds, which cannot be {retry}.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import typing as t
+from collections import deque
 from contextlib import suppress
 from contextvars import Context
 
@@ -23,18 +24,72 @@ Receive = t.Callable[[], t.Awaitable[dict[str, t.Any]]]
 Send = t.Callable[[dict[str, t.Any]], t.Awaitable[None]]
 
 _KEY = "asyncflask.listener"
-_UNREAD = "asyncflask.unread"
+_INLET = "asyncflask.inlet"
 _SHIELDED = "asyncflask.shielded"
+
+
+READ_AHEAD = 256 * 1024
+"""Bytes of a body that a listener takes from the server before somebody reads them."""
+
+_DISCONNECT = {"type": "http.disconnect"}
+
+
+class Inlet:
+    """The ASGI callable ``receive``, for two: who reads the body, and who listens for the client's leaving.
+
+    The listener comes no further than `READ_AHEAD` bytes into a body that nobody reads.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._kept: deque[dict[str, t.Any]] = deque()
+        self._size = 0
+        self._left = False
+        self._lock = asyncio.Lock()
+        self._room = asyncio.Event()
+
+    @staticmethod
+    def of(scope: dict[str, t.Any], receive: Receive) -> Inlet:
+        """Make the inlet of a request whose body is going to be read by its view."""
+        inlet = scope[_INLET] = Inlet(receive)
+        return inlet
+
+    async def body(self) -> dict[str, t.Any]:
+        """Receive, as the reader."""
+        if not self._kept and not self._left:
+            async with self._lock:
+                if not self._kept and not self._left:
+                    return await self._receive()
+        if not self._kept:
+            return _DISCONNECT
+        message = self._kept.popleft()
+        self._size -= len(message.get("body", b""))
+        self._room.set()
+        return message
+
+    async def ahead(self) -> dict[str, t.Any]:
+        """Receive, as the listener: what belongs to the body is kept for the reader."""
+        while self._size >= READ_AHEAD:
+            self._room.clear()
+            await self._room.wait()
+        async with self._lock:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self._left = True
+            else:
+                self._kept.append(message)
+                self._size += len(message.get("body", b""))
+        return message
 
 
 class Listener:
     """Listens for the client's leaving, and is told of other reasons to end the answer.
 
     Args:
-        receive: the ASGI callable.
+        receive: the ASGI callable, or what stands for it.
         shielded: whether the client's leaving ends nothing. It is known all the same.
 
-    Listening begins with `listen`, when the whole request body has been read, or nobody is going to read it.
+    A body that is still to be read must come by an `Inlet`, whose `ahead` is then what this listens to.
     """
 
     def __init__(self, receive: Receive, shielded: bool = False) -> None:
@@ -48,14 +103,7 @@ class Listener:
         self._shielded = shielded
         self._receive = receive
         self._callbacks: list[t.Callable[[], None]] = []
-        self._tasks: list[asyncio.Task[None]] = []
-        self._listens = False
-
-    def listen(self) -> None:
-        """Begin to listen."""
-        if not self._listens:
-            self._listens = True
-            self.keep(self.loop.create_task(self._listen(), context=Context()))
+        self._tasks: list[asyncio.Task[None]] = [self.loop.create_task(self._listen(), context=Context())]
 
     async def _listen(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -101,29 +149,14 @@ def listener_of(scope: dict[str, t.Any], receive: Receive) -> Listener:
     """Return the listener of a request, made on the first call. On the loop's thread."""
     listener: Listener | None = scope.get(_KEY)
     if listener is None:
-        listener = scope[_KEY] = Listener(receive, scope.get(_SHIELDED, False))
-        if not scope.get(_UNREAD, False):
-            listener.listen()
+        inlet: Inlet | None = scope.get(_INLET)
+        listener = scope[_KEY] = Listener(receive if inlet is None else inlet.ahead, scope.get(_SHIELDED, False))
     return listener
 
 
 def shield(scope: dict[str, t.Any]) -> None:
     """Let the leaving of a request's client end nothing."""
     scope[_SHIELDED] = True
-
-
-def mark_unread(scope: dict[str, t.Any]) -> None:
-    """Somebody is going to read the body, who would miss what a listener takes."""
-    scope[_UNREAD] = True
-
-
-def mark_read(scope: dict[str, t.Any], left: bool = False) -> None:
-    """Nobody reads the body any more: it is over, or, if `left`, reading it has shown that the client has left."""
-    listener: Listener | None = scope.get(_KEY)
-    if scope.pop(_UNREAD, False) and listener is not None and not left:
-        listener.listen()
-    if left and listener is not None:
-        listener.leave()
 
 
 async def stop_listening(scope: dict[str, t.Any]) -> Listener | None:
@@ -211,8 +244,6 @@ class Probe:
     Args:
         scope: of the request.
         receive: the ASGI callable.
-
-    While the view reads the body itself, it is reading that tells that the client has left.
     """
 
     def __init__(self, scope: dict[str, t.Any], receive: Receive) -> None:

@@ -17,11 +17,10 @@ from ..threads import Bridge, InContext, QueueFull, drive
 from ..wrappers.body import Body
 from ..wrappers.stream import BodyStream
 from .disconnect import (
+    Inlet,
     Listener,
     cancelled_when_left,
     listener_of,
-    mark_read,
-    mark_unread,
     shield,
     stop_listening,
     to_anyone,
@@ -128,13 +127,14 @@ async def _take_body(app: App, ctx: ServedContext, scope: Scope, headers: dict[b
     length = headers.get(b"content-length")
     declared = None if length is None else int(length)
     limit = app.config["MAX_CONTENT_LENGTH"]
+    if ctx.plan.stream_body:
+        receive = Inlet.of(scope, receive).body
     if (seconds := app.config["BODY_TIMEOUT"]) is not None:
         receive = InTime(receive, seconds)
     if ctx.plan.stream_body:
         bridge = bridge_of(app, ctx)
-        pull, block = _puller(scope, receive), lambda awaitable: bridge.run(awaitable, None)
+        pull, block = _puller(receive), lambda awaitable: bridge.run(awaitable, None)
         ctx.take_body(BodyStream(pull, block, limit, declared))
-        mark_unread(scope)
         return
     body = Body(limit, declared)
     ctx.take_body(body)
@@ -183,7 +183,7 @@ def take_piece(body: Body, message: Message) -> bool:
     return True
 
 
-def _puller(scope: Scope, receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
+def _puller(receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
     """Return what a streamed body pulls its pieces with: bytes, b"" at the end. ClientDisconnected: the client left."""
     over = False
 
@@ -192,11 +192,8 @@ def _puller(scope: Scope, receive: Receive) -> t.Callable[[], t.Awaitable[bytes]
         while not over:
             message = await receive()
             if message["type"] == "http.disconnect":
-                mark_read(scope, left=True)
                 raise ClientDisconnected()
             over = not message.get("more_body", False)
-            if over:
-                mark_read(scope)
             if message.get("body"):
                 return t.cast(bytes, message["body"])
         return b""
@@ -285,11 +282,7 @@ async def _stream(
 
 def _begin_stream(app: App, ctx: AppContext, response: Response, receive: Receive, send: Send) -> tuple[Listener, Send]:
     """Return what ends a stream early, and what it is sent by. On the loop."""
-    request = ctx.request
-    scope = t.cast(Scope, request.scope)
-    if "stream" not in vars(request):  # nobody has asked for the body, and so nobody is going to read it
-        mark_read(scope)
-    listener = listener_of(scope, receive)
+    listener = listener_of(t.cast(Scope, ctx.request.scope), receive)
     app.open_streams.add(listener, response.is_endless)
     seconds = _seconds(app, response)
     if seconds is not None or response.heartbeat is not None:

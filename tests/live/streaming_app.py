@@ -133,7 +133,6 @@ async def echo():
         async for piece in request.stream:
             yield piece
 
-    request.stream  # noqa: B018
     return Response(pieces())
 
 
