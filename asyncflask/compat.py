@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import importlib.util
 import sys
 import typing as t
 from pathlib import Path
@@ -31,24 +30,13 @@ def install_as_flask() -> None:
     """
     ours = importlib.import_module(OURS)
     _refuse_real_flask(ours)
-    # All of them, now: one that were imported later by its name in flask would become a second copy.
-    for found in pkgutil.walk_packages(ours.__path__, f"{OURS}."):
-        if found.name.rpartition(".")[2] != "__main__":
-            _import_if_possible(found.name)
     for name, module in list(sys.modules.items()):
         if name == OURS or name.startswith(f"{OURS}."):
             sys.modules[THEIRS + name.removeprefix(OURS)] = module
+    if not any(isinstance(finder, FlaskModules) for finder in sys.meta_path):
+        sys.meta_path.insert(0, FlaskModules())
     if not any(isinstance(finder, FlaskMetadata) for finder in sys.meta_path):
         sys.meta_path.append(FlaskMetadata())  # last, so that an installed Flask answers for itself
-
-
-def _import_if_possible(name: str) -> None:
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        # What an optional part needs may not be installed: whoever wants that part is told then.
-        if error.name is None or error.name.partition(".")[0] == OURS:
-            raise
 
 
 def _refuse_real_flask(ours: ModuleType) -> None:
@@ -60,6 +48,37 @@ def _refuse_real_flask(ours: ModuleType) -> None:
                     f"{name!r} has been imported already, from {getattr(module, '__file__', None)}."
                     " Call asyncflask.install_as_flask() before anything imports flask."
                 )
+
+
+class FlaskModules:
+    """A finder of ``sys.meta_path``, and the loader of what it finds: for ``flask.X`` the module ``asyncflask.X``.
+
+    Without it, one that is imported first by its name in flask would become a second copy.
+    """
+
+    def __init__(self) -> None:
+        self._specs: dict[str, ModuleSpec | None] = {}
+
+    def find_spec(self, name: str, path: t.Any = None, target: t.Any = None) -> ModuleSpec | None:
+        """Return the spec of a module of ours by its name in flask; None for all else, also for ``flask.__main__``."""
+        if not name.startswith(f"{THEIRS}.") or name.endswith(".__main__"):
+            return None
+        try:
+            found = importlib.util.find_spec(OURS + name.removeprefix(THEIRS))
+        except ModuleNotFoundError:  # in what is no package
+            return None
+        return None if found is None else importlib.util.spec_from_loader(name, t.cast(t.Any, self))
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return our module, imported."""
+        module = importlib.import_module(OURS + spec.name.removeprefix(THEIRS))
+        self._specs[spec.name] = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module back its own spec, which the import has replaced; it has run already."""
+        name = THEIRS + module.__name__.removeprefix(OURS)
+        module.__spec__ = self._specs.pop(name, module.__spec__)
 
 
 class FlaskMetadata:

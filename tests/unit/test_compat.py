@@ -140,3 +140,26 @@ import flask.testing
 assert flask.testing is asyncflask.testing
 """
     )
+
+
+def test_modules_are_loaded_when_they_are_asked_for():
+    succeeds(
+        """
+import sys
+import asyncflask
+asyncflask.install_as_flask()
+import flask
+assert not {"uvicorn", "httpx2", "werkzeug.debug.console"} & set(sys.modules)
+import flask.sessions as one, asyncflask.sessions as other
+from flask.json.tag import TaggedJSONSerializer
+assert one is other and sys.modules["flask.sessions"] is one and flask.sessions is one
+assert one.__spec__.name == one.__name__ == "asyncflask.sessions"
+for name in ("flask.nothing", "flask.app.nothing"):
+    try:
+        __import__(name)
+    except ModuleNotFoundError as error:
+        assert name in str(error), error
+    else:
+        raise AssertionError(name)
+"""
+    )
