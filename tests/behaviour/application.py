@@ -18,10 +18,13 @@ from asyncflask import (
     WebsocketDisconnected,
     abort,
     g,
+    json_lines,
     make_response,
     redirect,
     request,
+    send_file,
     session,
+    sse,
     stream_with_context,
     url_for,
     websocket,
@@ -270,16 +273,60 @@ def streaming(app, notes, gates):
 
         return body()
 
-    @app.get("/events/<key>")
-    async def events(key):
-        async def body():
-            first = int(request.headers.get("Last-Event-ID", 0)) + 1
-            yield "retry: 250\n\n: comment\n\n"
-            for n in range(first, first + 3):
-                yield f"id: {n}\nevent: count\ndata: {n}\ndata: more\n\n"
-                await passed(gates[f"{key}-{n}"])
+    @app.post("/echo", stream_body=True)
+    async def sent_back():
+        stream = request.stream
 
-        return app.response_class(body(), mimetype="text/event-stream")
+        async def body():
+            async for piece in stream:
+                yield piece
+
+        return body()
+
+    @app.post("/parts/<key>", stream_body=True)
+    async def parts(key):
+        found = []
+        async for part in request.multipart():
+            size = 0
+            async for piece in part:
+                size += len(piece)
+            notes[key].append(part.name)
+            found.append([part.name, part.filename, size])
+        return found
+
+    def counted(key, wait):
+        first = int(sse.last_event_id() or 0) + 1
+        for n in range(first, first + 3):
+            yield sse.ServerSentEvent({"n": n}, event="count", id=n)
+            wait(gates[f"{key}-{n}"])
+
+    @app.get("/events/def/<key>")
+    @sse.event_stream(retry=250)
+    def events_def(key):
+        return counted(key, lambda gate: gate.wait(LIMIT))
+
+    @app.get("/events/async/<key>")
+    @sse.event_stream(retry=250)
+    async def events_async(key):
+        first = int(sse.last_event_id() or 0) + 1
+        for n in range(first, first + 3):
+            yield sse.ServerSentEvent({"n": n}, event="count", id=n)
+            await passed(gates[f"{key}-{n}"])
+
+    @app.get("/lines/<key>/<int:count>")
+    @json_lines
+    async def lines(key, count):
+        for n in range(count):
+            yield {"n": n}
+            await passed(gates[f"{key}-{n}"])
+
+    @app.get("/file/def")
+    def file_def():
+        return send_file(__file__)
+
+    @app.get("/file/async")
+    async def file_async():
+        return send_file(__file__)
 
 
 def conversing(app, notes, gates):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
+from pathlib import Path
 
 import httpx2
 import pytest
+
+from . import application
 
 
 @pytest.fixture
@@ -93,14 +97,63 @@ async def test_leaving_in_the_middle_of_an_upload(driver, declared):
     assert await driver.notes(2) == ["more", "ClientDisconnected"]
 
 
-async def test_server_sent_events(driver):
-    async with driver.sse(f"/events/{driver.key}", headers={"Last-Event-ID": "6"}) as source:
+async def test_a_view_sends_back_what_it_reads(driver):
+    async def content():
+        for n in range(4):
+            yield bytes([n]) * 1000
+
+    async with driver.http.stream("POST", "/echo", content=content()) as answer:
+        assert await answer.aread() == b"".join(bytes([n]) * 1000 for n in range(4))
+
+
+async def test_parts_of_a_form_come_as_they_are_made(driver):
+    head = '--frontier\r\nContent-Disposition: form-data; name="{}"; filename="{}.txt"\r\n\r\n'
+
+    async def content():
+        for n in range(3):
+            yield head.format(n, n).encode() + b"x" * 70_000 + b"\r\n"
+            if n:  # where a part ends is known when the next one has begun
+                assert await driver.notes(n) == list(map(str, range(n)))
+        yield b"--frontier--\r\n"
+
+    form = {"Content-Type": "multipart/form-data; boundary=frontier"}
+    answer = await driver.http.post(f"/parts/{driver.key}", content=content(), headers=form)
+    assert answer.json() == [[f"{n}", f"{n}.txt", 70_000] for n in range(3)]
+
+
+async def test_server_sent_events(driver, kind):
+    async with driver.sse(f"/events/{kind}/{driver.key}", headers={"Last-Event-ID": "6"}) as source:
         got = []
         async for event in source:
-            got.append((event.event, event.data, event.id))
+            got.append((event.event, event.json(), event.id))
             await driver.open_gate(f"-{event.id}")
-    assert got == [("count", f"{n}\nmore", f"{n}") for n in (7, 8, 9)]
-    assert (source.comments, source.retry, source.last_event_id) == (["comment"], 250, "9")
+    assert got == [("count", {"n": n}, f"{n}") for n in (7, 8, 9)]
+    assert (source.retry, source.last_event_id) == (250, "9")
+
+
+async def test_json_lines(driver):
+    async with driver.http.stream("GET", f"/lines/{driver.key}/3") as answer:
+        assert answer.headers["content-type"] == "application/jsonl"
+        n = 0
+        async for line in answer.aiter_lines():
+            assert json.loads(line) == {"n": n}
+            await driver.open_gate(f"-{n}")
+            n += 1
+    assert n == 3
+
+
+async def test_files(driver, kind):
+    whole = Path(application.__file__).read_bytes()
+    answer = await driver.http.get(f"/file/{kind}")
+    assert answer.content == whole
+    assert answer.headers["content-length"] == str(len(whole))
+    etag = {"If-None-Match": answer.headers["etag"]}
+    answer = await driver.http.get(f"/file/{kind}", headers=etag)
+    assert (answer.status_code, answer.content) == (304, b"")
+    answer = await driver.http.get(f"/file/{kind}", headers={"Range": "bytes=100-"})
+    assert (answer.status_code, answer.content) == (206, whole[100:])
+    answer = await driver.http.head(f"/file/{kind}")
+    assert (answer.headers["content-length"], answer.content) == (str(len(whole)), b"")
 
 
 async def test_many_streams_at_once(driver):
