@@ -41,6 +41,7 @@ from .resources import Resources
 from .sansio.app import App as SansioApp
 from .sansio.scaffold import Folder
 from .sessions import SecureCookieSessionInterface, SessionInterface
+from .testable import Testable
 from .threads import Bridge, PoolBridge, WorkerPool, background, current_bridge, drive, run_anywhere, run_async
 from .wrappers import Request, Response, Websocket
 from .wsgi import read_ahead, read_on_demand
@@ -55,7 +56,6 @@ if t.TYPE_CHECKING:
     from .asgi.stream import Receive, Send
     from .cli import AppGroup
     from .templating import Environment
-    from .testing import AsyncFlaskClient, FlaskClient, FlaskCliRunner, TestApp
     from .wrappers.response import Answer
     from .wrappers.websocket import Line
 else:
@@ -75,7 +75,7 @@ _NO_SERVER_NAME = (
 )
 
 
-class App(Resources, SansioApp):
+class App(Resources, Testable, SansioApp):
     """The application, and the central registry of its views, rules, hooks and configuration.
 
     Serve it by any ASGI server (``uvicorn module:app`` or ``uvicorn module:app.asgi``) or any WSGI server.
@@ -647,7 +647,7 @@ class App(Resources, SansioApp):
             names.update(run_anywhere(made) if hasattr(made, "__await__") else made)
         return names
 
-    # -- running and testing ---------------------------------------------------------------------------------------
+    # -- running ---------------------------------------------------------------------------------------------------
 
     # fmt: off
     def run(
@@ -692,33 +692,6 @@ class App(Resources, SansioApp):
         finally:
             # Set-up is open again, for an interactive session that runs the app more than once.
             self._got_first_request = False
-
-    def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> FlaskClient:
-        """Return a client for tests of this app, of `test_client_class`; it takes `kwargs`."""
-        from .testing import FlaskClient
-
-        return (self.test_client_class or FlaskClient)(self, self.response_class, use_cookies=use_cookies, **kwargs)
-
-    def async_test_client(self, **kwargs: t.Any) -> AsyncFlaskClient:
-        """Return a client for ``async def`` tests of this app, which also starts and stops it; it takes `kwargs`.
-
-        Raises ModuleNotFoundError without httpx2, which ``asyncflask[test]`` brings.
-        """
-        from .testing.async_client import AsyncFlaskClient
-
-        return AsyncFlaskClient(self, **kwargs)
-
-    def test_app(self, **kwargs: t.Any) -> TestApp:
-        """Return what runs the app's lifespan around a test, for ``async with``; it takes `kwargs`."""
-        from .testing import TestApp
-
-        return TestApp(self, **kwargs)
-
-    def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
-        """Return a runner for tests of commands, of `test_cli_runner_class`; it takes `kwargs`."""
-        from .testing import FlaskCliRunner
-
-        return (self.test_cli_runner_class or FlaskCliRunner)(self, **kwargs)
 
 
 Flask = App

@@ -1,8 +1,7 @@
 """The pytest plugin: the fixtures ``app``, ``client`` and ``async_client``.
 
-It stands outside of the package, since pytest loads it for every project of an environment, and the package with all
-that it brings should load only where it is used. A fixture of the same name in a test module, a conftest.py or another
-plugin (such as pytest-flask or pytest-django) goes first.
+pytest loads it for every project of an environment, so what it needs loads when a fixture is asked for. A fixture of
+the same name in a test module, a conftest.py or another plugin (such as pytest-flask or pytest-django) goes first.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from types import ModuleType
 import pytest
 
 if t.TYPE_CHECKING:
-    from asyncflask import App
-    from asyncflask.testing import AsyncFlaskClient, FlaskClient
+    from .app import App
+    from .testing import AsyncFlaskClient, FlaskClient
 
 _NO_APP = """\
 The fixture 'app' is for the project to define, in conftest.py or beside its tests. It returns the application:
