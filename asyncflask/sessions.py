@@ -201,6 +201,10 @@ def _tagged_json() -> TaggedJSONSerializer:
 
 
 if t.TYPE_CHECKING:
+    from .redis_sessions import RedisSessionInterface as RedisSessionInterface
+    from .server_sessions import MemorySessionInterface as MemorySessionInterface
+    from .server_sessions import ServerSession as ServerSession
+
     session_json_serializer: TaggedJSONSerializer = TaggedJSONSerializer()
 
 
@@ -213,6 +217,9 @@ _others = late_names(
     __name__,
     {
         "BadSignature": "itsdangerous",
+        "MemorySessionInterface": f"{__package__}.server_sessions",
+        "RedisSessionInterface": f"{__package__}.redis_sessions",
+        "ServerSession": f"{__package__}.server_sessions",
         "TaggedJSONSerializer": f"{__package__}.json.tag",
         "URLSafeTimedSerializer": "itsdangerous",
     },
