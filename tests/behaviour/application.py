@@ -275,10 +275,8 @@ def streaming(app, notes, gates):
 
     @app.post("/echo", stream_body=True)
     async def sent_back():
-        stream = request.stream
-
         async def body():
-            async for piece in stream:
+            async for piece in request.stream:
                 yield piece
 
         return body()
