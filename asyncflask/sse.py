@@ -105,7 +105,7 @@ def _check_line(name: str, value: t.Any, forbidden: str) -> None:
     if type(value) is int and name == "id":
         return
     _check_text(name, value)
-    if value is not None and any(character in value for character in forbidden):
+    if isinstance(value, str) and any(character in value for character in forbidden):
         raise ValueError(
             f"The {name} of a server-sent event must be one line, without {', '.join(map(repr, forbidden))}: {value!r}."
         )

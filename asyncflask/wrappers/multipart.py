@@ -51,8 +51,8 @@ class Wish(Generic[T]):
     __slots__ = ("in_thread", "on_loop")
 
     def __init__(self, on_loop: Callable[[], Awaitable[T]], in_thread: Callable[[], T]) -> None:
-        self.on_loop = on_loop
-        self.in_thread = in_thread
+        self.on_loop: Callable[[], Awaitable[T]] = on_loop
+        self.in_thread: Callable[[], T] = in_thread
 
     def __await__(self) -> Generator[Any, Any, T]:
         return (yield self)  # type: ignore[no-any-return]
