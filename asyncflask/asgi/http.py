@@ -93,11 +93,16 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
             await _clean_up(ctx, scope)
 
 
-async def _clean_up(ctx: AppContext, scope: Scope) -> None:
+async def _clean_up(ctx: ServedContext, scope: Scope) -> None:
     ctx.sends_body = False
     if (listener := await stop_listening(scope)) is not None:
         ctx.app.open_streams.discard(listener)
-    if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
+    if ctx.preserve is not None:  # it is closed with the context, by whoever keeps that
+        return
+    if isinstance(ctx.body, Body) and ctx.body.on_disk:
+        # A file system that frees a large file takes its time.
+        await bridge_of(ctx.app, ctx).submit(ctx.end_request, side="late")
+    else:
         ctx.end_request()
 
 

@@ -95,6 +95,11 @@ class Body:
         return self.received >= self.content_length
 
     @property
+    def on_disk(self) -> bool:
+        """Whether some of it is in a temporary file."""
+        return self._spool is not None
+
+    @property
     def needs_spool(self) -> bool:
         """Whether ``spool`` should be called (in a thread) before more is fed."""
         return self._in_memory > self.spool_at

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+from threading import get_ident
 
 import pytest
 
 from asyncflask import request
+from asyncflask.wrappers import body as body_module
 
 from .asking import BY_WAY, Client, ask, environ_of
 
@@ -187,3 +189,13 @@ async def test_a_body_that_was_cut_is_400(app, colour):
     client = Client(environ)
     await client.run(app.asgi)
     assert client.status == 400
+
+
+async def test_a_body_on_disk_is_given_back_off_the_loop(app, colour, monkeypatch):
+    """Freeing a large file may take long."""
+    closers = []
+    original = body_module.Spool.end
+    monkeypatch.setattr(body_module.Spool, "end", lambda spool: closers.append(get_ident()) or original(spool))
+    add(app, colour, lambda: str(len(request.get_data())))
+    assert (await ask(app, "/", "POST", data=b"x" * 600_000)).text == "600000"
+    assert len(closers) == 1 and closers[0] != get_ident()

@@ -80,7 +80,7 @@ def connect(tmp_path_factory):
 def test_a_slow_consumer_of_a_large_upload(connect, target):
     """The client is held up: what it sends is not piled up anywhere."""
     mib = 48
-    status, size, cost = sent(connect, f"{target}?pause=0.002", mib)
+    status, size, cost = sent(connect, f"{target}?pause=0.001", mib)
     assert (status, size) == (200, str(mib * MIB))
     assert cost["added_mib"] < 20
 
@@ -93,7 +93,7 @@ def test_200_mib_in_chunks_are_no_413(connect):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("target", ["/stream/async", "/parts/async", "/parts/def"])
+@pytest.mark.parametrize("target", ["/stream/async", "/parts/async", "/parts/def", "/form"])
 def test_1_gib_with_a_slow_consumer(connect, target):
     """By its CPU time between two turns, the loop was never away for long; by the clock, other programs count too."""
     status, size, cost = sent(connect, f"{target}?pause=0.002", 1024)
