@@ -11,7 +11,8 @@ import typing as t
 from collections.abc import Awaitable, Callable, Collection
 from inspect import isawaitable, iscoroutinefunction
 
-from .globals import current_app, request
+from .globals import current_app, request, websocket
+from .wrappers.websocket import State
 
 if t.TYPE_CHECKING:
     from . import typing as ft
@@ -145,6 +146,52 @@ class MethodView(View):
         if iscoroutinefunction(handler) and _on_a_loop():
             return handler(**kwargs)
         return current_app.ensure_sync(handler)(**kwargs)
+
+
+class WebsocketListener(View):
+    """A websocket handler that is a class: what each message is made into, and a method for it.
+
+        class Moves(WebsocketListener):
+            message = Point                      # a dataclass, a Pydantic model, or any function of a JSON value
+
+            async def on_message(self, message):
+                return {"moved": message.x}      # sent back, as JSON unless it is text or bytes
+
+        app.add_websocket("/moves", view_func=Moves.as_view("moves"))
+
+    Each websocket has an instance of its own. A message that `message` refuses, by ValueError or TypeError, closes the
+    websocket with 1007.
+    """
+
+    #: Makes something of each message, as `Websocket.receive_as` has it; None: `on_message` gets text or bytes.
+    message: t.ClassVar[Callable[..., t.Any] | None] = None
+
+    async def on_connect(self, **values: t.Any) -> None:
+        """Before the first message, with the values of the URL: refuse by ``abort``, or accept with headers."""
+
+    async def on_message(self, message: t.Any) -> t.Any:
+        """Handle one message; what is returned is sent back, unless it is None."""
+        raise NotImplementedError
+
+    async def on_disconnect(self) -> None:
+        """After the last message, when `on_connect` came to its end. ``websocket.disconnect`` says how."""
+
+    async def dispatch_request(self, **values: t.Any) -> t.Any:
+        """Serve one websocket."""
+        await self.on_connect(**values)
+        kind = type(self).message
+        if websocket.state is State.CONNECTING:
+            await websocket.accept()
+        try:
+            while True:
+                received = await (websocket.receive() if kind is None else websocket.receive_as(kind))
+                answer = await self.on_message(received)
+                if isinstance(answer, (str, bytes)):
+                    await websocket.send(answer)
+                elif answer is not None:
+                    await websocket.send_json(answer)
+        finally:
+            await self.on_disconnect()
 
 
 def _on_a_loop() -> bool:

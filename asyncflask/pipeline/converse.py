@@ -4,13 +4,14 @@ A handler ends in one of these ways, and all of them come through `finalize`:
 
     it returns, or the client has left     the websocket is closed with 1000
     it returns a value, or raises          an answer to the handshake if that is still open; else a close code: that of
-                                           the client's bad message, 1008 for 4xx, 1011 for an error
+                                           the error if it has one, 1008 for 4xx, 1011 for an error
 """
 
 from __future__ import annotations
 
 import typing as t
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from ..ctx import LOOP
@@ -21,7 +22,6 @@ from ..wrappers.websocket import (
     State,
     Websocket,
     WebsocketDisconnected,
-    WebsocketMessageError,
     short_reason,
 )
 from . import hooks, respond, run
@@ -61,10 +61,12 @@ def _all_left(error: Exception) -> bool:
     return isinstance(error, WebsocketDisconnected)
 
 
-def _fault_in(error: BaseException) -> WebsocketMessageError | None:
+def _fault_in(error: BaseException) -> tuple[int, str] | None:
+    # An HTTP exception may say its close code, as those of bad messages do.
     if isinstance(error, BaseExceptionGroup):
         return next(filter(None, map(_fault_in, error.exceptions)), None)
-    return error if isinstance(error, WebsocketMessageError) else None
+    code: int | None = getattr(error, "close_code", None)
+    return (code, short_reason(error.description or "")) if code and isinstance(error, HTTPException) else None
 
 
 async def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) -> Response:
@@ -91,9 +93,9 @@ async def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = Fal
     return app.response_class(status=403) if response is None else response
 
 
-def _farewell(response: Response | None, fault: WebsocketMessageError | None) -> tuple[int, str]:
+def _farewell(response: Response | None, fault: tuple[int, str] | None) -> tuple[int, str]:
     if fault is not None:
-        return fault.close_code, short_reason(fault.description or "")
+        return fault
     if response is None or response.status_code < 400:
         return NORMAL, ""
     return (POLICY if response.status_code < 500 else ERROR), HTTP_STATUS_CODES.get(response.status_code, "")

@@ -102,10 +102,15 @@ class WebsocketMessageError(BadRequest):
 class Line(Protocol):
     """The way from a websocket to its client; the ASGI side makes it."""
 
-    #: Gives the next ASGI message.
-    receive: Callable[[], Awaitable[Message]]
-    #: Sends an ASGI message. OSError: the client has left.
-    send: Callable[[Message], Awaitable[None]]
+    @property
+    def receive(self) -> Callable[[], Awaitable[Message]]:
+        """Gives the next ASGI message."""
+        ...
+
+    @property
+    def send(self) -> Callable[[Message], Awaitable[None]]:
+        """Sends an ASGI message. OSError: the client has left."""
+        ...
 
     @property
     def keeps(self) -> bool:
@@ -168,8 +173,8 @@ class Websocket(Request):
     state = State.CONNECTING
     #: How the client has left, once that is known: `code` and `reason`.
     disconnect: Disconnect | None = None
-    #: What was wrong with a message, if the handler ended with it.
-    fault: WebsocketMessageError | None = None
+    #: The close code and reason of the error that the handler ended with, if it says one.
+    fault: tuple[int, str] | None = None
     #: The subprotocol that was accepted.
     subprotocol: str | None = None
 
@@ -492,9 +497,9 @@ def made_of(kind: Callable[..., T], value: Any) -> T:
     validate: Callable[[Any], T] | None = getattr(kind, "model_validate", None)
     if validate is not None:
         return validate(value)
-    if is_dataclass(kind) and isinstance(value, dict):
-        return cast("Callable[..., T]", kind)(**value)
-    return kind(value)
+    make: Any = kind
+    made: T = make(**value) if is_dataclass(kind) and isinstance(value, dict) else make(value)
+    return made
 
 
 def short_reason(text: str) -> str:
