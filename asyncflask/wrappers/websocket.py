@@ -13,7 +13,7 @@ WebSocket connection scope.)
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import is_dataclass
 from enum import Enum
 from functools import wraps
@@ -102,15 +102,11 @@ class WebsocketMessageError(BadRequest):
 class Line(Protocol):
     """The way from a websocket to its client; the ASGI side makes it."""
 
-    @property
-    def receive(self) -> Callable[[], Awaitable[Message]]:
-        """Gives the next ASGI message."""
-        ...
-
-    @property
-    def send(self) -> Callable[[Message], Awaitable[None]]:
-        """Sends an ASGI message. OSError: the client has left."""
-        ...
+    # As attributes, not methods: the server's own callables, for type checkers Any because these bind callables.
+    #: Gives the next ASGI message.
+    receive: Any
+    #: Sends an ASGI message. OSError: the client has left.
+    send: Any
 
     @property
     def keeps(self) -> bool:
@@ -309,7 +305,7 @@ class Websocket(Request):
             raise RuntimeError("Another task is receiving from this websocket already. Let one task receive for all.")
         self._receiving = True
         try:
-            message = await self.line.receive()
+            message: Message = await self.line.receive()
         finally:
             self._receiving = False
         self._unheard = 0
