@@ -36,11 +36,14 @@ from .helpers import stream_with_context as stream_with_context
 from .helpers import url_for as url_for
 from .json import jsonify as jsonify
 from .lazy import late_names as _late_names
+from .lifetime import start_task as start_task
 from .signals import appcontext_popped as appcontext_popped
 from .signals import appcontext_pushed as appcontext_pushed
 from .signals import appcontext_tearing_down as appcontext_tearing_down
 from .signals import before_render_template as before_render_template
+from .signals import got_background_exception as got_background_exception
 from .signals import got_request_exception as got_request_exception
+from .signals import got_serving_exception as got_serving_exception
 from .signals import got_websocket_exception as got_websocket_exception
 from .signals import message_flashed as message_flashed
 from .signals import request_finished as request_finished
@@ -93,7 +96,9 @@ __all__ = [
     "g",
     "get_flashed_messages",
     "get_template_attribute",
+    "got_background_exception",
     "got_request_exception",
+    "got_serving_exception",
     "got_websocket_exception",
     "has_app_context",
     "has_request_context",
@@ -114,6 +119,7 @@ __all__ = [
     "send_file",
     "send_from_directory",
     "session",
+    "start_task",
     "stream_template",
     "stream_template_string",
     "stream_with_context",

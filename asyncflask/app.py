@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError, RequestRedirect
 
 from . import typing as ft
-from .asgi.http import serve_http
+from .asgi.http import end_lifetime, serve_http
 from .asgi.lifespan import serve_lifespan
 from .asgi.mount import Mounts, is_asgi
 from .asgi.recognised import CoroutineCall, in_order
@@ -34,6 +34,7 @@ from .ctx import AppContext, RequestContext, ServedContext
 from .globals import _cv_app, _cv_request, g, request, session
 from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
 from .lazy import late_module, lazy
+from .lifetime import Lifetimes
 from .pipeline import converse, fail, hooks, opening, respond, run
 from .pipeline.bind import bind
 from .pipeline.stages import OTHERS, SEAMS, Stages, WebsocketStages
@@ -63,7 +64,7 @@ else:
 
 _sentinel: t.Any = object()
 
-_POOLS = ("threads", "side_threads", "late_threads", "stream_threads", "websocket_threads")
+_POOLS = ("threads", "side_threads", "late_threads", "stream_threads", "websocket_threads", "background_threads")
 
 Step = t.Coroutine[t.Any, t.Any, None]
 Handshake = t.Coroutine[t.Any, t.Any, "list[tuple[bytes, bytes]]"]
@@ -75,7 +76,7 @@ _NO_SERVER_NAME = (
 )
 
 
-class App(Resources, Testable, SansioApp):
+class App(Resources, Lifetimes, Testable, SansioApp):
     """The application, and the central registry of its views, rules, hooks and configuration.
 
     Serve it by any ASGI server (``uvicorn module:app`` or ``uvicorn module:app.asgi``) or any WSGI server.
@@ -136,6 +137,7 @@ class App(Resources, Testable, SansioApp):
         RESPONSE_TIMEOUT=60.0,
         STREAM_SHUTDOWN_TIMEOUT=10.0,
         SHUTDOWN_DELAY=0.0,
+        BACKGROUND_TASK_SHUTDOWN_TIMEOUT=5.0,
     )
 
     request_class: type[Request] = Request
@@ -254,8 +256,12 @@ class App(Resources, Testable, SansioApp):
         """Serve one connection scope. Assign a middleware: ``app.asgi_app = Middleware(app.asgi_app)``."""
         kind = scope["type"]
         if kind == "lifespan":
-            await serve_lifespan(self, receive, send)
-        elif self.mounts.apps and (mounted := self.mounts.under(scope)) is not None:
+            if "state" in scope:
+                self.state.share(scope["state"])
+            return await serve_lifespan(self, receive, send)
+        if self.stages.needs_start:
+            await self.start_late(scope)
+        if self.mounts.apps and (mounted := self.mounts.under(scope)) is not None:
             app, its_scope = mounted
             await app(its_scope, receive, send)
         elif kind == "websocket":
@@ -275,8 +281,10 @@ class App(Resources, Testable, SansioApp):
         if self.mounts.apps and (mounted := self.mounts.under_environ(environ)) is not None:
             app, its_environ = mounted
             return t.cast("t.Iterable[bytes]", app(its_environ, start_response))
-        context = copy_context()
         bridge = current_bridge() or background()
+        if self.stages.needs_start:
+            bridge.run(self.start_late(), Context())
+        context = copy_context()
         ctx = AppContext(self, request=self.request_class(environ))
         ctx.request.json_module = self.json
         ctx.preserve = environ.get("werkzeug.debug.preserve_context")
@@ -291,7 +299,14 @@ class App(Resources, Testable, SansioApp):
                 read_on_demand(ctx.request, limit, bridge)
             else:
                 read_ahead(ctx.request, limit)
-        response = t.cast(Response, drive(run.exchange(ctx), context, bridge)[3])
+        try:
+            response = t.cast(Response, drive(run.exchange(ctx), context, bridge)[3])
+        except BaseException:
+            end_lifetime(ctx, context, bridge)
+            raise
+        ctx.streams = True
+        if ctx.lifetime is not None and response.is_streamed:
+            ctx.lifetime.answered()
         if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
             response.call_on_close(ctx.end_request)
         if ctx.pushes:
@@ -324,11 +339,12 @@ class App(Resources, Testable, SansioApp):
             app: a coroutine function or object of ASGI 3, or a WSGI callable, which runs in the worker threads.
         """
         self._check_setup_finished("mount")
-        if not is_asgi(app):
+        has_lifespan = is_asgi(app)
+        if not has_lifespan:
             from .wsgi import WSGIAdapter
 
             app = WSGIAdapter(app, bridge_for=lambda loop: self.bridge())
-        self.mounts.add(prefix, app)
+        self.mounts.add(prefix, app, has_lifespan=has_lifespan)
         self.__dict__.pop("stages", None)
 
     @lazy
@@ -376,10 +392,21 @@ class App(Resources, Testable, SansioApp):
         self.shutdown_event.clear()
         self.open_streams.begin()
         self._signals = SignalWatch(self.begin_shutdown, self.config["SHUTDOWN_DELAY"])
+        try:
+            await self.start_serving()
+        except BaseException:
+            await self._let_go()
+            raise
 
     async def shutdown(self) -> None:
         """End serving: running requests in worker threads end, then the threads do."""
         self.begin_shutdown()
+        try:
+            await self.stop_serving()
+        finally:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
         if self._signals is not None:
             self._signals.stop()
         await asyncio.to_thread(self.close_threads)
@@ -700,8 +727,12 @@ _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
 
 
 def _end_in_thread(ctx: AppContext, context: Context, bridge: Bridge) -> None:
-    if ctx.ending is not None:
-        drive(run.end(ctx), context, bridge)
+    try:
+        if ctx.ending is not None:
+            drive(run.end(ctx), context, bridge)
+    finally:
+        end_lifetime(ctx, context, bridge)
+        ctx.streams = False
 
 
 def _current_request_ctx() -> AppContext:

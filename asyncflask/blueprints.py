@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from .lazy import lazy
+from .lifetime import BlueprintLifetimes
 from .resources import Resources
 from .sansio.blueprints import Blueprint as SansioBlueprint
 from .sansio.blueprints import BlueprintSetupState
@@ -16,7 +17,7 @@ if t.TYPE_CHECKING:
 __all__ = ["Blueprint", "BlueprintSetupState"]
 
 
-class Blueprint(Resources, SansioBlueprint):
+class Blueprint(Resources, BlueprintLifetimes, SansioBlueprint):
     """A collection of routes, hooks, files and commands for applications it is registered on.
 
     Its arguments are those of `sansio.blueprints.Blueprint`.

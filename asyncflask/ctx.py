@@ -33,6 +33,7 @@ if t.TYPE_CHECKING:
     from werkzeug.routing import MapAdapter
 
     from .app import App
+    from .lifetime.request import RequestLifetime
     from .pipeline.hooks import Plan
     from .pipeline.stages import Stages
     from .sessions import SessionMixin
@@ -124,6 +125,9 @@ class AppContext:
     # its error here. Teardown follows outside of that step, where coroutines can be awaited in the exchange's context.
     sends_body = False
     ending: tuple[BaseException | None] | None = None
+    # What was opened and begun for it, and whether its body is being sent: made when something is.
+    lifetime: RequestLifetime | None = None
+    streams: bool = False
     flashes: list[tuple[str, str]] | None = None
     # The context that was current at the first push, and that same one if this joined it.
     _outer: AppContext | None = None
@@ -264,6 +268,11 @@ class AppContext:
         self._joined = outer if joins else None
 
     @property
+    def is_bound(self) -> bool:
+        """Whether it was bound, as by a server, and not pushed."""
+        return self._tokens is _BOUND
+
+    @property
     def pushes(self) -> int:
         """How many pops, or releases, it still needs before it is torn down."""
         return len(self._tokens) + self._held
@@ -321,6 +330,8 @@ class AppContext:
             steps = [lambda: self.app.do_teardown_request(exc), self.close_request]
         if self._joined is None:
             steps.append(lambda: self.app.do_teardown_appcontext(exc))
+        if self.lifetime is not None and not self.is_bound:
+            steps.append(lambda: self.app.close_lifetime(self, exc))
         errors: list[BaseException] = []
         for step in steps:
             try:
@@ -490,12 +501,12 @@ class RequestContext(AppContext):
         super().__init__(app, request=request, session=session)
 
 
-def raise_collected(errors: list[BaseException]) -> None:
-    """Raise what teardown functions left: nothing, the one error, or an ExceptionGroup of several."""
+def raise_collected(errors: list[BaseException], several: str = "Several teardown functions failed.") -> None:
+    """Raise what functions left that all had to run: nothing, the one error, or an ExceptionGroup of several."""
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise BaseExceptionGroup("Several teardown functions failed.", errors)
+        raise BaseExceptionGroup(several, errors)
 
 
 def after_this_request(f: T_after) -> T_after:

@@ -134,6 +134,14 @@ class SessionInterface:
         """
         raise NotImplementedError
 
+    def before_serving(self, app: App) -> Awaitable[None] | None:
+        """Get ready when the application starts; an error refuses the start. May be `async def`."""
+        return None
+
+    def after_serving(self, app: App) -> Awaitable[None] | None:
+        """Let go of everything when the application stops. May be `async def`."""
+        return None
+
     def make_null_session(self, app: App) -> NullSession:
         """Return the session of a request that can't have one."""
         return self.null_session_class()

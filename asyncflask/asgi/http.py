@@ -6,12 +6,13 @@ exchange: a server may start the next request of the connection from inside of t
 
 from __future__ import annotations
 
+import sys
 import typing as t
 from contextvars import Context, copy_context
 
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout, ServiceUnavailable
 
-from ..ctx import INLINE, LOOP, WORKER
+from ..ctx import INLINE, LATE, LOOP, WORKER
 from ..lazy import late_module
 from ..threads import Bridge, InContext, QueueFull, drive
 from ..wrappers.body import Body
@@ -89,12 +90,20 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
         raise
     finally:
         made = ctx.request_made and ctx.request.has_environ
-        if asked or made or "asyncflask.listener" in scope or ctx.sends_body:
-            await _clean_up(ctx, scope)
+        if asked or made or "asyncflask.listener" in scope or ctx.sends_body or ctx.lifetime is not None:
+            await _clean_up(app, ctx, context, scope)
 
 
-async def _clean_up(ctx: ServedContext, scope: Scope) -> None:
-    ctx.sends_body = False
+async def _clean_up(app: App, ctx: ServedContext, context: Context, scope: Scope) -> None:
+    ctx.sends_body = ctx.streams = False
+    try:
+        if ctx.lifetime is not None:
+            await close_lifetime(ctx, context, bridge_of(app, ctx))
+    finally:
+        await _close_request(ctx, scope)
+
+
+async def _close_request(ctx: ServedContext, scope: Scope) -> None:
     if (listener := await stop_listening(scope)) is not None:
         ctx.app.open_streams.discard(listener)
     if ctx.preserve is not None:  # it is closed with the context, by whoever keeps that
@@ -260,6 +269,20 @@ async def _send(answer: Answer, app: App, ctx: AppContext, context: Context, rec
             await close_on_loop(response, bridge, context, _ending(app, ctx, context, bridge))
 
 
+async def close_lifetime(ctx: AppContext, context: Context, bridge: Bridge) -> None:
+    """Close what a request has opened; what cut its answer off is the error being handled. On the loop."""
+    if ctx.lifetime is not None:
+        if ctx.lane is WORKER:  # its body was produced in a thread
+            ctx.lane = LATE
+        await InContext(ctx.lifetime.close(sys.exc_info()[1]), context, bridge)
+
+
+def end_lifetime(ctx: AppContext, context: Context, bridge: Bridge) -> None:
+    """As `close_lifetime`, in the thread that the request runs in."""
+    if ctx.lifetime is not None:
+        drive(ctx.lifetime.close(sys.exc_info()[1]), context, bridge)
+
+
 def bridge_of(app: App, ctx: AppContext) -> Bridge:
     """Return the way between the loop and threads: the server's, or that of the test client that made the request."""
     link = ctx.scope.get("asyncflask.client")
@@ -289,6 +312,9 @@ def _begin_stream(app: App, ctx: AppContext, response: Response, receive: Receiv
     """Return what ends a stream early, and what it is sent by. On the loop."""
     listener = listener_of(t.cast(Scope, ctx.request.scope), receive)
     app.open_streams.add(listener, response.is_endless)
+    ctx.streams = True
+    if ctx.lifetime is not None:
+        ctx.lifetime.answered()
     seconds = _seconds(app, response)
     if seconds is not None or response.heartbeat is not None:
         send = Pace(send, seconds, listener, response.heartbeat)
@@ -351,6 +377,21 @@ async def _in_worker(app: App, ctx: AppContext, context: Context, receive: Recei
 
 def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send) -> Answer | None:
     """In the thread: run the exchange; send its answer from here if it has code of its own to run, else return it."""
+    inside, outside = contexts
+    try:
+        answer = _work_out(app, ctx, bridge, contexts, receive, send)
+        if answer is None or ctx.lifetime is None:
+            return answer
+        # What was opened in this thread is closed in it, after the last byte.
+        bridge.run(_send(answer, app, ctx, inside, receive, send), outside)
+        return None
+    finally:
+        end_lifetime(ctx, inside, bridge)
+
+
+def _work_out(
+    app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send
+) -> Answer | None:
     inside, outside = contexts
     answer = drive(app.exchange(ctx), inside, bridge)
     status, pairs, body, response = answer

@@ -33,13 +33,20 @@ async def serve_lifespan(
             return
 
 
+def _told(error: BaseException) -> str:
+    text = " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
+    if isinstance(error, BaseExceptionGroup):
+        text += "".join(f" [{_told(one)}]" for one in error.exceptions)
+    return text
+
+
 async def _reported(
     phase: str, act: t.Callable[[], t.Awaitable[None]], send: t.Callable[[Message], t.Awaitable[None]]
 ) -> bool:
     try:
         await act()
     except Exception as error:
-        await send({"type": f"lifespan.{phase}.failed", "message": f"{type(error).__name__}: {error}"})
+        await send({"type": f"lifespan.{phase}.failed", "message": _told(error)})
         return False
     await send({"type": f"lifespan.{phase}.complete"})
     return True

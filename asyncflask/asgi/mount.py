@@ -16,9 +16,13 @@ class Mounts:
     def __init__(self) -> None:
         #: prefix and application, longest prefix first
         self.apps: list[tuple[str, t.Any]] = []
+        #: those that are told when serving starts and stops, as they were mounted
+        self.with_lifespan: list[tuple[str, t.Any]] = []
+        #: the lifespan state of each of them that was started, by its prefix
+        self.states: dict[str, dict[str, t.Any]] = {}
 
-    def add(self, prefix: str, app: t.Any) -> None:
-        """Put `app` under `prefix`.
+    def add(self, prefix: str, app: t.Any, *, has_lifespan: bool = False) -> None:
+        """Put `app` under `prefix`; say whether it is to be told when serving starts and stops.
 
         Raises ValueError for a prefix that does not begin with a slash, has nothing after it, or is taken.
         """
@@ -28,6 +32,8 @@ class Mounts:
         if any(taken == prefix for taken, _ in self.apps):
             raise ValueError(f"Something is mounted at {prefix!r} already.")
         self.apps.append((prefix, app))
+        if has_lifespan:
+            self.with_lifespan.append((prefix, app))
         self.apps.sort(key=lambda mount: -len(mount[0]))
 
     def under(self, scope: dict[str, t.Any]) -> tuple[t.Any, dict[str, t.Any]] | None:
@@ -38,7 +44,10 @@ class Mounts:
         root_path, path = split_path(scope)
         for prefix, app in self.apps:
             if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/"):
-                return app, {**scope, "root_path": root_path + prefix, "path": root_path + path}
+                inner = {**scope, "root_path": root_path + prefix, "path": root_path + path}
+                if prefix in self.states:
+                    inner["state"] = {**scope.get("state", {}), **self.states[prefix]}
+                return app, inner
         return None
 
     def under_environ(self, environ: dict[str, t.Any]) -> tuple[t.Any, dict[str, t.Any]] | None:

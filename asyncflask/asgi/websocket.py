@@ -18,7 +18,7 @@ from ..lazy import late_module
 from ..threads import InContext, InThread, QueueFull, drive
 from ..wrappers.websocket import ERROR, POLICY, State
 from .disconnect import cancelled_when_left
-from .http import bridge_of, leave_to_debugger
+from .http import bridge_of, close_lifetime, end_lifetime, leave_to_debugger
 from .scope import DEBUGGER, client_fault, known_hosts, split_path
 
 if t.TYPE_CHECKING:
@@ -181,6 +181,7 @@ async def serve_websocket(app: App, scope: Message, receive: Receive, send: Send
     finally:
         websocket.hang_up()
         await line.hang_up()
+        await close_lifetime(ctx, context, line.bridge)
 
 
 async def _converse(app: App, ctx: AppContext, context: Context, line: Line, websocket: Websocket) -> None:
@@ -216,7 +217,10 @@ def _begun(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> t.Awa
 
 
 def _run_in_thread(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> Answer:
-    return drive(app.exchange(ctx), context, bridge)
+    try:
+        return drive(app.exchange(ctx), context, bridge)
+    finally:
+        end_lifetime(ctx, context, bridge)
 
 
 # -- refusing the handshake --------------------------------------------------------------------------------------------

@@ -88,6 +88,8 @@ def _answer(ctx: AppContext, response: Response | None) -> Answer:
 
 async def _handled(ctx: AppContext, error: Exception, unfit: Response | None) -> Response:
     """Return the response to an error nobody handled; `unfit` is one that could not be sent."""
+    if ctx.lifetime is not None:
+        ctx.lifetime.note(error)
     await _drop(ctx, unfit)
     response: Response = await ctx.stages.exception(ctx, error)
     return response
@@ -161,11 +163,13 @@ async def reply(ctx: AppContext) -> t.Any:
                 value = stages.dispatch(ctx)
                 if value.__class__ is Coroutine or hasattr(value, "__await__"):
                     value = await value
+            if ctx.lifetime is not None:
+                await ctx.lifetime.view_over()
         finally:
             if ctx.lane is LOOP:
                 ctx.lane = LATE
-    except Exception as error:
-        value = await stages.user_exception(ctx, error)
+    except (Exception, asyncio.CancelledError) as error:
+        value = await _handle(ctx, error)
         if ctx.request_made and error is ctx.request.routing_exception:
             error.__traceback__ = None  # the request refers to it, and its frames to the request
     try:
@@ -185,6 +189,18 @@ async def _prepare(ctx: AppContext) -> t.Any:
         await read_on(ctx)
     renewed(ctx)
     return value
+
+
+async def _handle(ctx: AppContext, error: BaseException) -> t.Any:
+    """Answer what a hook or the view raised; that an async view was cancelled may be due to one of its tasks."""
+    try:
+        if ctx.lifetime is not None:
+            error = await ctx.lifetime.view_failed(error)
+        if not isinstance(error, Exception):
+            raise error
+        return await ctx.stages.user_exception(ctx, error)
+    finally:
+        del error  # its traceback has this frame
 
 
 async def read_on(ctx: AppContext) -> None:
@@ -256,6 +272,11 @@ async def teardown(ctx: AppContext, error: BaseException | None) -> None:
     if ctx.app_owner is ctx:
         try:
             await stages.teardown_app(ctx, error)
+        except (Exception, asyncio.CancelledError) as raised:
+            errors.append(raised)
+    if ctx.lifetime is not None and not ctx.is_bound:
+        try:
+            await ctx.lifetime.close(error)
         except (Exception, asyncio.CancelledError) as raised:
             errors.append(raised)
     raise_collected(errors)

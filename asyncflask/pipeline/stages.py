@@ -97,6 +97,9 @@ class Stages:
         self.wsgi_app_is_ours = "wsgi_app" not in self.replaced
         #: whether `asgi_app` would do nothing for an HTTP request but serve it
         self.serves_http_directly = self.wsgi_app_is_ours and "asgi_app" not in self.replaced and not app.mounts.apps
+        #: whether the first request has to start the application, as no server does
+        self.needs_start: bool = app.needs_start
+        self.serves_http_directly &= not self.needs_start
         self.makes_responses: bool = "make_response" not in self.replaced
         self.processes = "process_response" in self.replaced
         #: whether a method that replaces one of ours gets or gives responses, so that there has to be one

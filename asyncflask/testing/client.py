@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 import typing as t
 from contextlib import ExitStack, closing, contextmanager, suppress
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from copy import copy
 from functools import cache
 from inspect import isawaitable
@@ -62,7 +62,9 @@ class FlaskClient(werkzeug.test.Client):
             environment variable ``ASYNCFLASK_TEST_TRANSPORT`` decides, else it is "asgi".
 
     In a ``with client:`` block the context of the last request stays, so that ``request``, ``session`` and ``g`` can be
-    looked at; it goes with the next request or at the end of the block. Errors that the application does not handle are
+    looked at; it goes with the next request or at the end of the block. What the application does before serving is
+    done with the first request, what it does after serving at the end of such a block. A request is over when the
+    background work that it began is. Errors that the application does not handle are
     raised by the call that made the request. Answers are read to their end at once. ``client.environ_base`` holds
     variables for every request. (Flask docs: Testing Flask Applications.)
     """
@@ -149,6 +151,8 @@ class FlaskClient(werkzeug.test.Client):
             exchange = Exchange(scope_from_environ(environ) | {"asyncflask.client": link}, request_body(environ))
             try:
                 bridge.serve(exchange.run(self.application.asgi), context)
+                if vars(self.application).get("background_tasks"):
+                    bridge.serve(self.application.background_settled(), Context())
             finally:
                 for variable, value in (link.context or context).items():
                     if variable is not _cv_app and variable.get(_UNSET) is not value:
@@ -203,6 +207,9 @@ class FlaskClient(werkzeug.test.Client):
     ) -> None:
         self.preserve_context = False
         self._context_stack.close()
+        with bridge_of(self.application) as bridge:
+            if vars(self.application).get("servings", {}).get(bridge.loop) is not None:
+                bridge.serve(self.application.stop_serving(), Context())
 
 
 def _rewind(environ: WSGIEnvironment) -> None:

@@ -21,7 +21,7 @@ else:
     asyncio = late_module("asyncio")
 
 T = TypeVar("T")
-Side = bool | Literal["late", "stream", "websocket"]
+Side = bool | Literal["late", "stream", "websocket", "background"]
 
 LOOK_AGAIN = 0.2
 """Seconds between two looks of a waiting thread at whether its loop still runs."""
@@ -207,7 +207,7 @@ class PoolBridge(Bridge):
         loop: the serving loop.
         views: workers for sync requests.
         side: workers for the sync parts of async requests.
-        late, stream, websocket: workers for the parts of these names; by default those of `side`.
+        late, stream, websocket, background: workers for the parts of these names; by default those of `side`.
     """
 
     def __init__(
@@ -218,12 +218,19 @@ class PoolBridge(Bridge):
         late: WorkerPool | None = None,
         stream: WorkerPool | None = None,
         websocket: WorkerPool | None = None,
+        background: WorkerPool | None = None,
     ) -> None:
         self._loop = loop
         self.views = views
         self.side = side
-        named: dict[Side, WorkerPool] = {"late": late or side, "stream": stream or side, "websocket": websocket or side}
-        self._pools: dict[Side, WorkerPool] = {False: views, True: side, **named}
+        self._pools: dict[Side, WorkerPool] = {
+            False: views,
+            True: side,
+            "late": late or side,
+            "stream": stream or side,
+            "websocket": websocket or side,
+            "background": background or side,
+        }
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -271,6 +278,10 @@ class LoopThread(Bridge):
         thread.start()
         ready.wait()
         return loop, thread
+
+    def runs(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Return whether that is the loop, without starting it."""
+        return self._running is not None and self._running[0] is loop
 
     def submit(self, fn: Callable[..., Any], *args: Any, side: Side = False) -> asyncio.Future[Any]:
         """Queue `fn(*args)` for a worker thread; see `Bridge.submit`."""

@@ -18,11 +18,11 @@ FLASKS = set(
     stream_with_context template_rendered url_for
     """.split()
 )
-OURS = {"App", "WSGIAdapter", "WebsocketDisconnected", "WebsocketMessageError", "install_as_flask", "json_lines"}
+OURS = set("App WSGIAdapter WebsocketDisconnected WebsocketMessageError install_as_flask json_lines start_task".split())
 QUARTS = set(
     """
-    Websocket copy_current_websocket_context got_websocket_exception has_websocket_context websocket websocket_finished
-    websocket_started websocket_tearing_down
+    Websocket copy_current_websocket_context got_background_exception got_serving_exception got_websocket_exception
+    has_websocket_context websocket websocket_finished websocket_started websocket_tearing_down
     """.split()
 )
 
