@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -75,13 +76,13 @@ def serving(name, target, hold):
     environment = os.environ | {"PYTHONPATH": str(HERE), "HOLD": str(hold), "PYTHONUNBUFFERED": "1"}
     log = hold / "log.txt"
     with log.open("w") as out:
-        process = subprocess.Popen([*command, target], env=environment, stdout=out, stderr=out, cwd=hold)
+        process = subprocess.Popen([*command, target], env=environment, stdout=out, stderr=out, cwd=hold, start_new_session=True)
         try:
             wait_until(lambda: answers(port), process, log)
             yield process, port, log
         finally:
-            if process.poll() is None:
-                process.kill()
+            with contextlib.suppress(ProcessLookupError):  # workers that a failed test leaves behind, too
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait(LIMIT)
 
 
