@@ -76,7 +76,8 @@ def serving(name, target, hold):
     environment = os.environ | {"PYTHONPATH": str(HERE), "HOLD": str(hold), "PYTHONUNBUFFERED": "1"}
     log = hold / "log.txt"
     with log.open("w") as out:
-        process = subprocess.Popen([*command, target], env=environment, stdout=out, stderr=out, cwd=hold, start_new_session=True)
+        options = {"stdout": out, "stderr": out, "cwd": hold, "start_new_session": True}
+        process = subprocess.Popen([*command, target], env=environment, **options)
         try:
             wait_until(lambda: answers(port), process, log)
             yield process, port, log
