@@ -11,6 +11,7 @@ import json
 import typing as t
 import warnings
 from contextlib import asynccontextmanager
+from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 from .async_transport import CutStream, MemoryTransport
@@ -30,6 +31,10 @@ if t.TYPE_CHECKING:
 _NOT_ENTERED = (
     "The async test client is not open. Use it as `async with app.async_test_client() as client:`, which also starts"
     " the application before the first request and stops it after the last one."
+)
+_OTHER_LOOP = (
+    "The async test client was opened on another event loop than the one that uses it. Open it in the test itself, or in"
+    " a fixture that runs on the loop of the test (pytest-asyncio: the same loop_scope)."
 )
 GRACE = 5.0
 """Seconds that the application has, at the end of the block, to end what its clients have left."""
@@ -81,13 +86,15 @@ class AsyncFlaskClient(httpx2.AsyncClient):
         )
         kwargs.setdefault("trust_env", False)
         super().__init__(base_url=base, transport=self._memory, timeout=timeout, **kwargs)
-        self._entered = False
+        # As in browsers, and as for the sync client, http://localhost is secure enough for cookies that want https.
+        self.cookies.jar.set_policy(DefaultCookiePolicy(secure_protocols=("http", "https", "ws", "wss")))
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     # -- its own begin and end -------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> t.Self:
         try:
-            asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             raise RuntimeError(
                 "The async test client needs a running asyncio loop. Under anyio's pytest plugin, have the fixture"
@@ -96,7 +103,7 @@ class AsyncFlaskClient(httpx2.AsyncClient):
         await super().__aenter__()
         if self._held is not None:
             await self._held.start()
-        self._entered = True
+        self._loop = loop
         return self
 
     async def __aexit__(
@@ -112,13 +119,13 @@ class AsyncFlaskClient(httpx2.AsyncClient):
         await self._close(None)
 
     async def _close(self, error: BaseException | None) -> None:
-        entered, self._entered = self._entered, False
+        loop, self._loop = self._loop, None
         try:
-            if entered:
+            if loop is not None:
                 await self._leave_everything()
         finally:
             try:
-                if entered and self._held is not None:
+                if loop is not None and self._held is not None:
                     await self._held.stop()
             finally:
                 await super().aclose()
@@ -170,8 +177,10 @@ class AsyncFlaskClient(httpx2.AsyncClient):
         return await super().send(request, **kwargs)
 
     def _check_entered(self) -> None:
-        if not self._entered:
+        if self._loop is None:
             raise RuntimeError(_NOT_ENTERED)
+        if self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(_OTHER_LOOP)
 
     async def leave(
         self,

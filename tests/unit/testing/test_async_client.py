@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from asyncflask import App, g, redirect, request, session
+from asyncflask.testing import LifespanError
 from asyncflask.testing.async_client import AsyncFlaskClient
 from asyncflask.testing.transport import ProtocolError
 
@@ -155,6 +156,20 @@ async def test_a_context_of_the_test_is_seen_and_stays(app, client):
         g.name = "of the test"
         assert (await client.get("/")).text == "of the test"
     assert (await client.get("/")).text == "none"
+
+
+async def test_a_session_that_wants_https(app, client):
+    app.config["SESSION_COOKIE_SECURE"] = True
+
+    @app.get("/")
+    async def view():
+        session["count"] = session.get("count", 0) + 1
+        return str(session["count"])
+
+    assert [(await client.get("/")).text for _ in range(2)] == ["1", "2"]
+    async with client.session_transaction() as inside:
+        inside["count"] = 10
+    assert (await client.get("/")).text == "11"
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------
@@ -605,7 +620,19 @@ async def test_outside_of_its_block_it_says_how(app):
         await client.__aenter__()
 
 
-def test_on_another_loop_it_says_what_to_do(app):
+def test_used_on_another_loop_it_says_where_to_open_it(app):
+    with asyncio.Runner() as one, asyncio.Runner() as other:
+        client = one.run(app.async_test_client().__aenter__())
+
+        async def use():
+            await client.get("/")
+
+        with pytest.raises(RuntimeError, match="opened on another event loop"):
+            other.run(use())
+        one.run(client.aclose())
+
+
+def test_on_trio_it_says_what_to_do(app):
     trio = pytest.importorskip("trio")
 
     async def use():
@@ -642,6 +669,40 @@ async def test_the_application_is_started_and_stopped():
     async with AsyncFlaskClient(Plain(None), lifespan=False):
         pass
     assert seen == []
+
+
+async def test_an_application_that_does_not_start():
+    class Broken(App):
+        async def startup(self):
+            raise ValueError("no database at db.test")
+
+    client = Broken("broken").async_test_client()
+    with pytest.raises(LifespanError, match=r"The application's startup failed: ValueError: no database at db\.test"):
+        async with client:
+            pass
+    with pytest.raises(RuntimeError, match="Use it as `async with"):
+        await client.get("/")
+
+
+async def test_a_cancelled_end_still_stops_the_application(app):
+    stays, begun, left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @app.get("/")
+    async def view():
+        begun.set()
+        await stays.wait()
+
+    async def use():
+        async with app.async_test_client() as client:
+            await client.leave("GET", "/", when=begun.wait())
+            left.set()
+
+    uses = asyncio.create_task(use())
+    await left.wait()
+    uses.cancel()  # while it waits for the view
+    with pytest.raises(asyncio.CancelledError):
+        await uses
+    assert app.threads.stats().threads == 0
 
 
 async def test_closed_by_hand(app):
