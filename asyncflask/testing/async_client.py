@@ -33,8 +33,8 @@ _NOT_ENTERED = (
     " the application before the first request and stops it after the last one."
 )
 _OTHER_LOOP = (
-    "The async test client was opened on another event loop than the one that uses it. Open it in the test itself, or in"
-    " a fixture that runs on the loop of the test (pytest-asyncio: the same loop_scope)."
+    "The async test client was opened on another event loop than the one that uses it. Open it in the test itself, or"
+    " in a fixture that runs on the loop of the test (pytest-asyncio: the same loop_scope)."
 )
 GRACE = 5.0
 """Seconds that the application has, at the end of the block, to end what its clients have left."""
