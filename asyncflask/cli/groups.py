@@ -1,14 +1,15 @@
 """Commands that run inside an application context, and ``async def`` commands; what applications and blueprints need.
 
 One run of a script has one event loop, made when something first needs it: ``async def`` commands run on it, and so do
-``async def`` teardown functions afterwards, so that what a command opened can still be closed where it lives.
+``async def`` teardown functions afterwards, so that what a command opened can still be closed where it lives. Before
+the first ``async def`` command the application starts as for a server; it stops after its context was torn down.
 """
 
 from __future__ import annotations
 
 import typing as t
 from contextlib import contextmanager
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from inspect import isawaitable, iscoroutinefunction, unwrap
 
 import click
@@ -24,7 +25,9 @@ if t.TYPE_CHECKING:
 Function = t.Callable[..., t.Any]
 F = t.TypeVar("F", bound=Function)
 
-_LOOP = "asyncflask.cli.loop"  # key in the `meta` that all click contexts of a run share
+# Keys in the `meta` that all click contexts of a run share.
+_LOOP = "asyncflask.cli.loop"
+_APPS = "asyncflask.cli.apps"
 
 pass_script_info = click.make_pass_decorator(ScriptInfo, ensure=True)
 
@@ -52,28 +55,64 @@ def _own_loop(meta: dict[str, t.Any]) -> t.Iterator[CallerBridge]:
 
 
 def _loop_of(ctx: click.Context) -> CallerBridge:
-    """Return the loop of this run; the first click context that wants it also closes it."""
+    """Return the loop of this run, which the outermost click context closes."""
     bridge: CallerBridge | None = ctx.meta.get(_LOOP)
-    return ctx.with_resource(_own_loop(ctx.meta)) if bridge is None else bridge
+    return ctx.find_root().with_resource(_own_loop(ctx.meta)) if bridge is None else bridge
 
 
 def enter_app_context(ctx: click.Context, app: App) -> None:
     """Push a context of `app` that is popped when `ctx` is closed."""
-    _loop_of(ctx)  # first, so that it is closed last
+    bridge = _loop_of(ctx)  # first, so that it is closed last
+    if app not in (known := ctx.meta.setdefault(_APPS, [])):
+        known.append(app)
+        ctx.find_root().with_resource(_ended_after(app, bridge, known))
     ctx.with_resource(app.app_context())
 
 
-def _runs(f: F) -> F:
+@contextmanager
+def _ended_after(app: App, bridge: CallerBridge, known: list[App]) -> t.Iterator[None]:
+    """Stop what was started of an application on the loop of this run, by a command or by what it has opened."""
+    try:
+        yield
+    finally:
+        known.remove(app)
+        serving = app.servings.get(bridge.loop) if app.servings else None
+        if serving is not None:
+            if serving.started or serving.resources or app.background_tasks.of(bridge.loop):
+                with _calls_for(None):
+                    bridge.serve(app.stop_serving())
+            else:
+                del app.servings[bridge.loop]
+
+
+def begin_serving(ctx: click.Context) -> None:
+    """Start the current application as for a server, unless it is started or has nothing to start.
+
+    Raises what its functions raise, which is logged then.
+    """
+    if not current_app:
+        return
+    app, bridge = current_app._get_current_object(), _loop_of(ctx)  # type: ignore[attr-defined]
+    if app.needs_start and not bridge.loop.is_running():
+        with _calls_for(None):
+            bridge.serve(app.serving_here(bridge).start())
+
+
+def _runs(f: F, lifespan: bool = True) -> F:
     """Return `f`, or for a coroutine function a sync one that runs it on the loop of this run.
 
-    Called from another ``async def`` command, as by ``click.Context.invoke``, that returns something to await.
+    With `lifespan` the application, if there is one, is started before. Called from another ``async def`` command, as
+    by ``click.Context.invoke``, that returns something to await.
     """
     # click's decorators, such as pass_context, hide that a function is one
     if not iscoroutinefunction(unwrap(f)):
         return f
 
     def run(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        bridge = _loop_of(click.get_current_context())
+        ctx = click.get_current_context()
+        bridge = _loop_of(ctx)
+        if lifespan:
+            begin_serving(ctx)
         result = f(*args, **kwargs)
         if not isawaitable(result) or bridge.loop.is_running():
             return result
@@ -86,10 +125,15 @@ def _runs(f: F) -> F:
 def with_appcontext(f: F) -> F:
     """Run a click callback, ``def`` or ``async def``, inside a context of the script's application.
 
-    Commands of ``app.cli`` and ``blueprint.cli`` have it without this decorator. Loading the application raises
-    NoAppException if it is not found. (Flask docs: Command Line Interface, Application Context.)
+    Before an ``async def`` one the application starts, as before the first request. Commands of ``app.cli`` and
+    ``blueprint.cli`` have it without this decorator. Loading the application raises NoAppException if it is not found.
+    (Flask docs: Command Line Interface, Application Context.)
     """
-    callback = _runs(f)
+    return _with_appcontext(f, lifespan=True)
+
+
+def _with_appcontext(f: F, lifespan: bool) -> F:
+    callback = _runs(f, lifespan)
 
     @click.pass_context
     def in_context(ctx: click.Context, /, *args: t.Any, **kwargs: t.Any) -> t.Any:
@@ -120,11 +164,14 @@ class AppGroup(click.Group):
     def command(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Decorate a function to be a command, as `click.Group.command`.
 
-        With ``with_appcontext=False`` no application is loaded for it.
+        With ``with_appcontext=False`` no application is loaded for it. With ``lifespan=False`` the application is
+        not started for an ``async def`` one: its ``before_serving`` functions, say, do not run.
         """
         if args and callable(args[0]):  # without parentheses
             return self.command(*args[1:], **kwargs)(args[0])
-        wrap = with_appcontext if kwargs.pop("with_appcontext", True) else _runs
+        wrap = partial(
+            _with_appcontext if kwargs.pop("with_appcontext", True) else _runs, lifespan=kwargs.pop("lifespan", True)
+        )
         make = super().command(*args, **kwargs)
         return lambda f: make(wrap(f))
 

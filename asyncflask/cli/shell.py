@@ -13,7 +13,7 @@ import click
 
 from ..globals import current_app
 from ..serving import typed
-from .groups import with_appcontext
+from .groups import begin_serving, with_appcontext
 
 
 class Shell(InteractiveConsole):
@@ -73,6 +73,10 @@ def shell_command() -> None:
 
     The names are 'app', 'g', and what the application's shell context processors add. 'await' works at the prompt.
     """
+    try:
+        begin_serving(click.get_current_context())
+    except Exception as error:
+        click.secho(f"The application did not start; the shell goes on without ({error}).", fg="red", err=True)
     app = current_app
     names: dict[str, t.Any] = {}
     _run_startup_file(names)

@@ -58,7 +58,7 @@ class DebuggedApplication:
             default what ``ASYNCFLASK_DEBUGGER_PEERS`` says, separated by commas.
         keep: how many errors are kept for their consoles.
 
-    Raises ValueError for a peer that is no address.
+    Raises BadOption, a ValueError, for a peer that is no address.
 
     Requests to the debugger are refused if their Host is not in `trusted_hosts`, if they come from another machine or
     another site's page, without the secret that the page has, and after ten wrong PINs.

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from werkzeug.sansio.utils import host_is_trusted
 
+from ..options import BadOption
+
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -29,7 +31,7 @@ class Guard:
         trusted_peers: addresses and networks besides loopback, such as ``"172.17.0.0/16"``, or ``"*"`` for everyone. By
             default what the environment variable ``ASYNCFLASK_DEBUGGER_PEERS`` has, separated by commas.
 
-    Raises ValueError for what is no address.
+    Raises BadOption, a ValueError, for what is no address.
     """
 
     def __init__(self, trusted_peers: t.Iterable[str] | None = None) -> None:
@@ -83,7 +85,7 @@ def _network(peer: str) -> Network:
     try:
         return ipaddress.ip_network(peer, strict=False)
     except ValueError:
-        raise ValueError(
+        raise BadOption(
             f"{peer!r} is no peer for the debugger: give addresses such as '10.0.0.7', networks such as '10.0.0.0/8',"
             " or '*'."
         ) from None

@@ -338,3 +338,120 @@ def test_click_context_is_there_in_an_async_command(call, app):
         click.echo(click.get_current_context().info_name)
 
     assert call(app.cli, "work") == ["work"]
+
+
+# -- the time of serving
+
+
+@pytest.fixture
+def events(app):
+    """What happens, in its order."""
+    events = []
+
+    @app.while_serving
+    async def pool():
+        app.pool = asyncio.get_running_loop()
+        events.append("opened")
+        yield
+        assert asyncio.get_running_loop() is app.pool
+        events.append("closed")
+
+    @app.before_serving
+    def before():
+        events.append(f"before {threading.get_ident() == app.thread}")
+
+    app.thread = threading.get_ident()
+    app.after_serving(lambda: events.append("after"))
+    app.teardown_appcontext(lambda error: events.append("teardown"))
+    return events
+
+
+def note(events, what):
+    assert asyncio.get_running_loop() is current_app.pool
+    events.append(what)
+
+
+def test_an_async_command_runs_while_the_application_serves(call, app, events):
+    @app.cli.command()
+    async def work():
+        events.append("work")
+        assert asyncio.get_running_loop() is app.pool
+
+    call(app.cli, "work")
+    order = [event for event in events if event != "teardown"]
+    assert order == ["before True", "opened", "work", "after", "closed"]
+    assert events.index("teardown", events.index("work")) < events.index("closed")
+    assert not app.servings
+    events.clear()
+    call(app.cli, "work")
+    assert [event for event in events if event != "teardown"] == order
+
+
+def test_it_starts_once_for_a_chain_of_commands(call, app, events):
+    @app.cli.group(chain=True, invoke_without_command=False)
+    async def chain():
+        """Several."""
+
+    @chain.command()
+    async def one():
+        note(events, "one")
+
+    @chain.command()
+    @click.pass_context
+    async def two(ctx):
+        await ctx.invoke(one)
+        note(events, "two")
+
+    call(app.cli, "chain", "one", "two")
+    assert [event for event in events if event in ("opened", "one", "two", "closed")] == [
+        "opened",
+        "one",
+        "one",
+        "two",
+        "closed",
+    ]
+
+
+def test_a_sync_command_does_not_start_it_nor_does_one_that_says_so(call, app, events):
+    @app.cli.command()
+    def sync():
+        events.append("sync")
+
+    @app.cli.command(lifespan=False)
+    async def without():
+        events.append("without")
+
+    call(app.cli, "sync")
+    call(app.cli, "without")
+    assert [event for event in events if event != "teardown"] == ["sync", "without"]
+
+
+def test_a_start_that_fails_is_the_error_of_the_command(runner, app, events):
+    @app.before_serving
+    async def fails():
+        raise OSError("no database")
+
+    @app.cli.command()
+    async def work():
+        events.append("work")
+
+    result = runner.invoke(app.cli, ["work"], obj=ScriptInfo(create_app=lambda: app))
+    assert isinstance(result.exception, OSError) and "work" not in events
+    assert not app.servings
+
+
+def test_what_a_sync_command_opens_is_closed(call, app):
+    events = []
+
+    @app.resource(scope="app")
+    async def pool():
+        events.append("opened")
+        yield "pool"
+        events.append("closed")
+
+    @app.cli.command()
+    def work():
+        events.append(pool.get())
+
+    call(app.cli, "work")
+    assert events == ["opened", "pool", "closed"]

@@ -176,3 +176,27 @@ def test_a_context_processor_may_be_async(typed, app):
         return {"extra": "from afar"}
 
     assert "from afar" in typed("extra")[0]
+
+
+def test_the_application_has_started(typed, app):
+    events = []
+
+    @app.before_serving
+    async def start():
+        app.extensions["pool"] = asyncio.get_running_loop()
+
+    @app.after_serving
+    async def stop():
+        events.append(asyncio.get_running_loop() is app.extensions["pool"])
+
+    shown, _ = typed("import asyncio", "await asyncio.sleep(0, app.extensions['pool'] is asyncio.get_running_loop())")
+    assert "True" in shown and events == [True]
+
+
+def test_one_that_does_not_start_is_told_of(typed, app):
+    @app.before_serving
+    def start():
+        raise OSError("no database")
+
+    shown, errors = typed("app.name")
+    assert "'shop'" in shown and "did not start; the shell goes on without (no database)." in errors
