@@ -160,7 +160,9 @@ async def serve_websocket(app: App, scope: Message, receive: Receive, send: Send
     root_path, path = split_path(scope)
     line = Line(app, receive, send)
     context = copy_context()
-    ctx = context.run(app.open_websocket, scope, root_path, path, line, has_cookies=b"cookie" in headers)
+    ctx = context.run(
+        app.open_websocket, scope, root_path, path, t.cast("t.Any", line), has_cookies=b"cookie" in headers
+    )
     del headers
     line.lead_to(ctx)
     websocket = t.cast("Websocket", ctx.request)
