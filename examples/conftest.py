@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,3 +24,14 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
         sys.path.remove(str(folder))
         for name in [path.stem for path in folder.glob("*.py")]:  # "app" is a module of every example
             sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Any]:
+    """A real Redis on a free port, with ``url``, ``stop()`` and ``start()``."""
+    from tests.redis_server import RedisServer  # the helper of the project's own tests, from its top folder
+
+    server = RedisServer()
+    server.start()
+    yield server
+    server.stop()

@@ -1,0 +1,90 @@
+"""The web side in this process, Redis and the worker in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+TEXT = "to be or not to be that is the question"
+
+
+@pytest.fixture(scope="module")
+def example(redis_server, request):
+    """The example, told where Redis is."""
+    pytest.importorskip("taskiq_redis")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REDIS_URL", redis_server.url)
+        patch.syspath_prepend(str(HERE))
+        sys.modules.pop("app", None)
+        yield importlib.import_module("app")
+        sys.modules.pop("app", None)
+
+
+@pytest.fixture
+async def client(example):
+    async with example.app.async_test_client() as client:
+        yield client
+
+
+def start_worker(example):
+    command = [sys.executable, "-m", "taskiq", "worker", "--app-dir", str(HERE), "--workers", "1", "app:broker"]
+    return subprocess.Popen(
+        command, env=os.environ | {"REDIS_URL": example.REDIS_URL}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+@pytest.fixture
+def worker(example):
+    """A worker that runs until the test ends."""
+    process = start_worker(example)
+    yield process
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) is not None
+
+
+async def outcome(client, place):
+    """What has become of a report, once it is known."""
+    async with asyncio.timeout(40):
+        while (found := (await client.get(place)).json())["state"] == "waiting":
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def test_a_report_is_made_by_a_worker(client, worker):
+    ordered = await client.post("/reports", json={"text": TEXT})
+    assert ordered.status_code == 202
+    found = await outcome(client, ordered.headers["Location"])
+    assert found["state"] == "done"
+    maker = found["report"].pop("made by")
+    assert maker.startswith("process ") and maker != f"process {os.getpid()}"
+    assert found["report"] == {"words": 10, "different": 8, "longest": ["question", "that", "not"]}
+
+
+async def test_a_report_that_fails_is_told(client, worker):
+    ordered = await client.post("/reports", json={"text": " "})
+    found = await outcome(client, ordered.headers["Location"])
+    assert found == {"state": "failed", "why": "The text has no words."}
+
+
+async def test_an_order_waits_for_a_worker(client, example):
+    ordered = await client.post("/reports", json={"text": TEXT})
+    assert (await client.get(ordered.headers["Location"])).json() == {"state": "waiting"}
+    worker = start_worker(example)
+    try:
+        assert (await outcome(client, ordered.headers["Location"]))["state"] == "done"
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(30)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"text": 1}])
+async def test_an_order_without_a_text(client, wrong):
+    assert (await client.post("/reports", json=wrong)).status_code == 400
