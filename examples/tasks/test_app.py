@@ -34,20 +34,15 @@ async def client(example):
         yield client
 
 
-def start_worker(example):
-    command = [sys.executable, "-m", "taskiq", "worker", "--app-dir", str(HERE), "--workers", "1", "app:broker"]
-    return subprocess.Popen(
-        command, env=os.environ | {"REDIS_URL": example.REDIS_URL}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def worker(example):
-    """A worker that runs until the test ends."""
-    process = start_worker(example)
+    """A worker that runs until the last test."""
+    command = [sys.executable, "-m", "taskiq", "worker", "--app-dir", str(HERE), "--workers", "1", "app:broker"]
+    environ = os.environ | {"REDIS_URL": example.REDIS_URL}
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     yield process
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) is not None
+    process.wait(30)
 
 
 async def outcome(client, place):
@@ -56,6 +51,13 @@ async def outcome(client, place):
         while (found := (await client.get(place)).json())["state"] == "waiting":
             await asyncio.sleep(0.02)
     return found
+
+
+async def test_an_order_waits_for_a_worker(client, request):
+    ordered = await client.post("/reports", json={"text": TEXT})
+    assert (await client.get(ordered.headers["Location"])).json() == {"state": "waiting"}
+    request.getfixturevalue("worker")
+    assert (await outcome(client, ordered.headers["Location"]))["state"] == "done"
 
 
 async def test_a_report_is_made_by_a_worker(client, worker):
@@ -72,17 +74,6 @@ async def test_a_report_that_fails_is_told(client, worker):
     ordered = await client.post("/reports", json={"text": " "})
     found = await outcome(client, ordered.headers["Location"])
     assert found == {"state": "failed", "why": "The text has no words."}
-
-
-async def test_an_order_waits_for_a_worker(client, example):
-    ordered = await client.post("/reports", json={"text": TEXT})
-    assert (await client.get(ordered.headers["Location"])).json() == {"state": "waiting"}
-    worker = start_worker(example)
-    try:
-        assert (await outcome(client, ordered.headers["Location"]))["state"] == "done"
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(30)
 
 
 @pytest.mark.parametrize("wrong", [{}, {"text": 1}])

@@ -345,6 +345,25 @@ async def test_away_and_back(app, redis, caplog):
     assert said[1] == "The session store is back."
 
 
+@only_redis
+async def test_away_at_the_start(app, redis, caplog):
+    redis.stop()
+    async with app.async_test_client() as client:
+        assert f"Redis at {redis.url}" in caplog.text and "503" in caplog.text
+        assert (await client.get("/other")).status_code == 200
+        redis.start()
+        assert (await client.post("/set", json={"c": 1})).status_code == 200
+
+
+@only_redis
+async def test_away_at_the_start_where_it_must_be_there(app, redis):
+    redis.stop()
+    app.session_interface.must_be_there = True
+    with pytest.raises(Exception, match=f"Redis at {redis.url} cannot be used"):
+        async with app.async_test_client():
+            pass
+
+
 def test_a_password_is_not_logged():
     interface = RedisSessionInterface("redis://user:hidden@localhost:1/0")
     assert interface.store._place == "redis://localhost:1/0"
