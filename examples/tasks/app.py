@@ -31,7 +31,7 @@ KEPT_FOR = 3600
 app = App(__name__)
 app.config["LONGEST_WORDS"] = 3
 
-# A stream, not a list: a message is acknowledged when its task is done, so that the work of a worker that dies is not lost.
+# A stream, not a list: a message is acknowledged when its task is done, so that the work of a dying worker is not lost.
 broker = (
     RedisStreamBroker(REDIS_URL)
     .with_result_backend(RedisAsyncResultBackend(REDIS_URL, result_ex_time=KEPT_FOR))
