@@ -6,6 +6,7 @@ Both are ``httpx2.AsyncClient``; a `Driver` adds the websocket, with the same er
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -138,26 +139,31 @@ class Socket:
 
 #: Only gunicorn speaks WSGI to it, with one request at a time.
 COMMANDS = {
-    "uvicorn": "uvicorn --no-access-log --log-level critical --no-proxy-headers --port {port} application:app",
-    "hypercorn": "hypercorn --log-level critical --bind 127.0.0.1:{port} application:app",
-    "gunicorn": "gunicorn --worker-class sync --log-level critical --bind 127.0.0.1:{port} application:app",
-    "granian": "granian --interface asgi --no-log --port {port} application:app",
+    "uvicorn": "uvicorn --no-access-log --log-level error --no-proxy-headers --port {port} {target}",
+    "hypercorn": "hypercorn --log-level critical --bind 127.0.0.1:{port} {target}",
+    "gunicorn": "gunicorn --worker-class sync --log-level critical --bind 127.0.0.1:{port} {target}",
+    "granian": "granian --interface asgi --no-log --port {port} {target}",
 }
 
 
-@contextlib.contextmanager
-def served(name):
-    """Serve the application in a process of its own; gives the port."""
+def started(name, target="application:app", **environment):
+    """Start a server of an application of this folder; return its process and its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", *COMMANDS[name].format(port=port).split()]
-    process = subprocess.Popen(command, cwd=HERE)
+    command = [sys.executable, "-m", *COMMANDS[name].format(port=port, target=target).split()]
+    return subprocess.Popen(command, cwd=HERE, env=os.environ | environment, stderr=subprocess.PIPE, text=True), port
+
+
+@contextlib.contextmanager
+def served(name, target="application:app", **environment):
+    """Serve an application in a process of its own; gives the port."""
+    process, port = started(name, target, **environment)
     try:
         _wait_for(port, process)
         yield port
     finally:
         process.terminate()
-        process.wait(LIMIT)
+        process.communicate(timeout=LIMIT)
 
 
 def _wait_for(port, process):
