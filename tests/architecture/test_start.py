@@ -14,7 +14,7 @@ HEAVY = set(
     """.split()
 )
 #: These of ours bring those with them, or are no part of most applications.
-LATE = "cli compat debughelpers json.tag serving templating testing views wsgi.adapter".split()
+LATE = "cli compat debughelpers http_client json.tag serving templating testing views wsgi.adapter".split()
 OURS = {f"asyncflask.{name}" for name in LATE}
 
 
