@@ -6,6 +6,7 @@ import importlib.util
 import os
 import typing as t
 
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.security import safe_join
 from werkzeug.utils import send_file
 
@@ -79,7 +80,11 @@ def exports_of(files: t.Mapping[str, t.Any] | None) -> list[tuple[str, str]]:
 
 def _send(environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
     path = environ["asgi.scope"][_KEY]
-    return send_file(path, environ, conditional=True, etag=True, max_age=MAX_AGE)(environ, start_response)
+    try:
+        answer: t.Any = send_file(path, environ, conditional=True, etag=True, max_age=MAX_AGE)
+    except RequestedRangeNotSatisfiable as error:
+        answer = error
+    return t.cast("t.Iterable[bytes]", answer(environ, start_response))
 
 
 def _check_prefix(prefix: t.Any) -> str:

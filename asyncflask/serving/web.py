@@ -292,7 +292,9 @@ class WebServer:
         if options.request_handler is not None:
             settings["http"] = options.request_handler
         if options.http2:
-            settings |= {"http2": True, "http": "zttp"}
+            from .http2 import HTTP1or2
+
+            settings["http"] = HTTP1or2
         if self.ssl_context is not None:
             settings["ssl_context_factory"] = lambda config, default: self.ssl_context
         # Forwarding headers are not believed unless asked for: nothing says that a proxy is in front.
