@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from asyncflask import App
+from asyncflask import App, websocket
 
 app = App(__name__)
 
@@ -56,6 +56,23 @@ async def sse():
             print("stream ended", flush=True)
 
     return events(), {"Content-Type": "text/event-stream"}
+
+
+@app.get("/forever")
+async def forever():
+    print("forever began", flush=True)
+    try:
+        await app.shutdown_event.wait()
+        print("shutdown began", flush=True)
+        await asyncio.Event().wait()
+    finally:
+        print("forever was torn down", flush=True)
+
+
+@app.websocket("/ws")
+async def ws():
+    while True:
+        await websocket.send(await websocket.receive())
 
 
 if __name__ == "__main__":
