@@ -311,7 +311,7 @@ async def _stream(
 def _begin_stream(app: App, ctx: AppContext, response: Response, receive: Receive, send: Send) -> tuple[Listener, Send]:
     """Return what ends a stream early, and what it is sent by. On the loop."""
     listener = listener_of(t.cast(Scope, ctx.request.scope), receive)
-    app.open_streams.add(listener, response.is_endless)
+    app.open_streams.add(listener, response.is_endless or response.mimetype == "text/event-stream")
     ctx.streams = True
     if ctx.lifetime is not None:
         ctx.lifetime.answered()

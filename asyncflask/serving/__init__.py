@@ -119,15 +119,14 @@ def run_simple(
     if _is_worker():
         _serve_as_worker(server)
     with server:
-        if not is_running_from_reloader():
-            server.log_startup()
         if use_reloader and not is_running_from_reloader():
             from .reloader import run_with_reloader
 
+            server.log_startup()
             watched = (reloader_type, reloader_interval, extra_files, exclude_patterns)
             grace = server.options.graceful_timeout
             raise SystemExit(run_with_reloader(server.socket, *watched, grace, server.ssl_context))
-        server.serve(_line_to_reloader())
+        server.serve(_line_to_reloader(), announced=is_running_from_reloader())
 
 
 def make_server(
@@ -188,7 +187,7 @@ def _serve_as_worker(server: WebServer) -> t.NoReturn:
     from .processes import WORKER
 
     del os.environ[WORKER]
-    server.serve_here(Channel.from_environment(wants_files=False), in_worker=True)
+    server.serve_as_worker(Channel.from_environment(wants_files=False))
     raise SystemExit(0)
 
 

@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from . import access_log
 from .channel import VARIABLE, Channel, loaded_files
 from .command import again
-from .server import HURRY
+from .interrupts import HURRY, handled
 
 if t.TYPE_CHECKING:
     from .web import WebServer
@@ -120,10 +120,11 @@ class Supervisor:
         self._events: SimpleQueue[int] = SimpleQueue()  # may be put into by a signal handler
         self._failed = False
 
-    def run(self, channel: Channel | None = None) -> list[int]:
+    def run(self, channel: Channel | None = None, kept: t.Sequence[int] = ()) -> list[int]:
         """Keep the workers running until a signal; return the signals that ended it.
 
         Args:
+            kept: signals that have come already.
             channel: to a reloader, in whose place we are told what to watch, and which ends us by ending.
 
         Raises:
@@ -132,24 +133,27 @@ class Supervisor:
         if channel is not None:
             channel.tell_files(loaded_files())
             channel.tell_ready()
-        before = {number: signal.signal(number, lambda got, frame: self._events.put(got)) for number in HANDLED}
-        try:
-            self._start_missing()
-            while self.workers:
-                self._handle(self._next_event())
-                self._look_after_workers()
-                if channel is not None and not self.stopping:
-                    channel.read()
-                    if channel.over:
-                        self._stop(signal.SIGTERM)
-        finally:
-            for worker in self.workers:
-                worker.tell(signal.SIGKILL)
-            for number, handler in before.items():
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        with handled(HANDLED, lambda number, frame: self._events.put(number)):
+            for number in kept:  # nothing is added to them any more
+                self._events.put(number)
+            try:
+                self._start_missing()
+                while self.workers:
+                    self._step(channel)
+            finally:
+                for worker in self.workers:
+                    worker.tell(signal.SIGKILL)
         if self._failed:
             raise SystemExit(1)
         return self.caught
+
+    def _step(self, channel: Channel | None) -> None:
+        self._handle(self._next_event())
+        self._look_after_workers()
+        if channel is not None and not self.stopping:
+            channel.read()
+            if channel.over:
+                self._stop(signal.SIGTERM)
 
     def _next_event(self) -> int | None:
         waits = self.stopping or len(self.workers) != self.wanted or not all(w.serves for w in self.workers)
@@ -273,11 +277,10 @@ class Supervisor:
         try:
             for number in HANDLED:
                 signal.signal(number, signal.SIG_IGN if number == HURRY else signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
             # The others' ends would keep their lines open after the supervisor's death.
             for line in (ours, *(worker.channel for worker in self.workers)):
                 line.close()
-            self.server.serve_here(theirs, in_worker=True)
+            self.server.serve_as_worker(theirs, lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED))
             code = 0
         except SystemExit as end:
             code = end.code

@@ -20,10 +20,10 @@ from queue import Empty, SimpleQueue
 from . import access_log
 from .channel import VARIABLE, Channel, loaded_files
 from .command import again
+from .interrupts import HURRY, STOPS, handled
 from .notice import StandIn
 from .options import BadOption
 from .processes import SOCKET
-from .server import HURRY
 from .watchers import StatWatcher, Watcher, watcher_of
 from .watching import Watched
 
@@ -69,21 +69,18 @@ class Reloader:
         """Serve until a signal, or until the application ends by itself; return the exit code."""
         if threading.current_thread() is not threading.main_thread():
             raise BadOption("The reloader works in the main thread only; say use_reloader=False here.")
-        handled = [signal.SIGINT, signal.SIGTERM, *([HURRY] if HURRY else []), signal.SIGCHLD]
-        before = {number: signal.signal(number, self._signalled) for number in handled}
-        self.watcher.prepare()
-        threading.Thread(target=self._watch, name="asyncflask-reloader", daemon=True).start()
-        try:
-            self._start()
-            while (code := self._step()) is None:
-                pass
-            return code
-        finally:
-            self._end_process(signal.SIGKILL, 0)
-            self.stand_in.end()
-            self.watcher.stop()
-            for number, handler in before.items():
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        with handled([*STOPS, *([HURRY] if HURRY else []), signal.SIGCHLD], self._signalled):
+            self.watcher.prepare()
+            threading.Thread(target=self._watch, name="asyncflask-reloader", daemon=True).start()
+            try:
+                self._start()
+                while (code := self._step()) is None:
+                    pass
+                return code
+            finally:
+                self._end_process(signal.SIGKILL, 0)
+                self.stand_in.end()
+                self.watcher.stop()
 
     # -- what happens ----------------------------------------------------------------------------------------------
 

@@ -10,20 +10,18 @@ import contextlib
 import logging
 import signal
 import socket
-import threading
 import typing as t
 from types import FrameType
 
 import uvicorn
 
 from .channel import Channel, loaded_files
-
-STOPS = [signal.SIGINT, signal.SIGTERM]
-#: From the reloader, to the process that it restarts: be quick.
-HURRY: signal.Signals | None = getattr(signal, "SIGHUP", None)
+from .interrupts import HURRY, STOPS, handled
 
 SETTLE = 5
 """Turns of the loop in which what clients have already sent becomes requests, before connections are closed."""
+MOST_TURNS = 50
+"""Turns in which connections are still accepted, at most."""
 LOOK_AGAIN = 0.02
 """Seconds between two looks at whether the last request has ended."""
 HURRIED = 0.3
@@ -43,6 +41,7 @@ class Server(uvicorn.Server):
         grace: seconds that requests in flight may take to end.
         channel: to the process that started this one: told when we serve, and its end stops us.
         hurries: whether SIGHUP is the reloader's.
+        caught: signals that have come already, and those that come before we take over from who keeps them there.
     """
 
     def __init__(
@@ -52,13 +51,14 @@ class Server(uvicorn.Server):
         grace: float,
         channel: Channel | None = None,
         hurries: bool = False,
+        caught: list[int] | None = None,
     ) -> None:
         super().__init__(config)
         self.application = application
         self.grace = grace
         self.channel = channel
         self.signals = [*STOPS, HURRY] if hurries and HURRY is not None else STOPS
-        self.caught: list[int] = []
+        self.caught: list[int] = [] if caught is None else caught
         #: what `passthrough_errors` lets through
         self.failure: BaseException | None = None
         self._wake: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
@@ -86,15 +86,10 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> t.Generator[None, None, None]:
         """Let signals stop us, and put back what was there before."""
-        if threading.current_thread() is not threading.main_thread():
+        with handled(self.signals, self.handle_exit):
+            if self.caught:
+                self.should_exit = True
             yield
-            return
-        before = {number: signal.signal(number, self.handle_exit) for number in self.signals}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop; at the second Ctrl-C without waiting for anything."""
@@ -143,18 +138,28 @@ class Server(uvicorn.Server):
         begin = getattr(self.application, "begin_shutdown", None)
         if begin is not None:
             begin()
-        for _ in range(SETTLE):  # connections that are made already, and what came on them
-            await asyncio.sleep(LOOK_AGAIN / 2)
+        await self._let_in()
         for server in self.servers:
             server.close()
         for listener in sockets or ():
             listener.close()
+        for _ in range(SETTLE):  # what is on its way on them
+            await asyncio.sleep(LOOK_AGAIN)
         for connection in list(self.server_state.connections):
             connection.shutdown()
         if not await self._ended(HURRIED if HURRY in self.caught else self.grace):
             await self._cut_off()
         if not self.force_exit:
             await self.lifespan.shutdown()
+
+    async def _let_in(self) -> None:
+        """Accept the connections that clients have made already: what waits at a closed socket is reset."""
+        known, turns = -1, 0
+        while known != (known := len(self.server_state.connections)) or turns < SETTLE:
+            turns += 1
+            await asyncio.sleep(LOOK_AGAIN / 4)
+            if turns == MOST_TURNS:  # they keep coming
+                return
 
     async def _ended(self, seconds: float) -> bool:
         """Wait for the last request and the last connection; return whether they ended in time."""

@@ -138,16 +138,22 @@ class WatchfilesWatcher(EventWatcher):
 
     def run(self, found: Found) -> None:
         """See `EventWatcher.run`."""
+        known: set[str] = set()
         while not self._end.is_set():
-            self._run(self.watched.places(), found)
+            places = self.watched.places()
+            self._run(places, places - known if known else set(), found)
+            known |= places
 
-    def _run(self, places: set[str], found: Found) -> None:
-        """Watch until there are other places to watch."""
+    def _run(self, places: set[str], fresh: set[str], found: Found) -> None:
+        """Watch until there are other places to watch; in `fresh` ones something may have come before we watched."""
         from watchfiles import Change, watch
 
         settings: dict[str, t.Any] = {"watch_filter": None, "recursive": False, "ignore_permission_denied": True}
-        settings |= {"debounce": 200, "step": 50, "rust_timeout": 1000, "yield_on_timeout": True}
+        settings |= {"debounce": 200, "step": 50, "rust_timeout": 500, "yield_on_timeout": True}
         for changes in watch(*sorted(places), stop_event=self._end, raise_interrupt=False, **settings):
+            for place in fresh:
+                self.look_at(place, found)
+            fresh = set()
             new = [path for kind, path in changes if kind != Change.deleted and self.look_at(path, found)]
             if new or not self.watched.places_beside() <= places:
                 return
@@ -180,9 +186,12 @@ class WatchdogWatcher(EventWatcher):
             while not self._end.wait(0.25):
                 if not known or new.is_set() or not self.watched.places_beside() <= known:
                     new.clear()
-                    for place in self.watched.places() - known:
+                    fresh = self.watched.places() - known
+                    for place in fresh:
                         observer.schedule(Handler(), place)
-                        known.add(place)
+                    for place in fresh if known else ():  # something may have come before we watched
+                        self.look_at(place, found)
+                    known |= fresh
         finally:
             observer.stop()
             observer.join()

@@ -16,6 +16,7 @@ from ..threads import WorkerPool
 from . import access_log
 from .address import inherit, listen, url_of, urls_of
 from .channel import Channel
+from .interrupts import Kept, hand_on
 from .options import Options, check_port, check_uvicorn
 from .tls import tls_context
 
@@ -65,6 +66,7 @@ class WebServer:
         self._asgi: t.Any = None
         self._server: Server | None = None
         self._stopped = False
+        self._kept = Kept()
         self._idle = threading.Event()
         self._idle.set()
         self._unix_path = os.path.abspath(host.removeprefix("unix://")) if fd is None and host[:7] == "unix://" else ""
@@ -152,20 +154,28 @@ class WebServer:
         """
         self.serve(None)
 
-    def serve(self, channel: Channel | None) -> None:
-        """As `serve_forever`, with a `channel` to the reloader that started this process."""
+    def serve(self, channel: Channel | None, announced: bool = True) -> None:
+        """As `serve_forever`.
+
+        Args:
+            channel: to the reloader that started this process.
+            announced: whether the user knows the address; otherwise it is logged.
+        """
+        from . import is_running_from_reloader
+
         self._idle.clear()
-        self.log_debugger()
         try:
-            if self._stopped:
-                return
-            if self.multiprocess:
-                self._in_processes(channel)
-            else:
-                self.serve_here(channel)
+            with self._kept.while_starting(hurries=is_running_from_reloader()):
+                if not announced:
+                    self.log_startup()
+                self.log_debugger()
+                if self._stopped:
+                    return
+                caught = self._in_processes(channel) if self.multiprocess else self.serve_here(channel)
         finally:
             self.server_close()
             self._idle.set()
+        hand_on(caught)
 
     def shutdown(self) -> None:
         """Have `serve_forever` end, and wait until it has. From another thread."""
@@ -184,12 +194,11 @@ class WebServer:
         while self._closes:
             self._closes.pop()()
 
-    def serve_here(self, channel: Channel | None, in_worker: bool = False) -> None:
-        """Serve in this process and thread; see `serve_forever`.
+    def serve_here(self, channel: Channel | None) -> list[int]:
+        """Serve in this process and thread, and return the signals that ended it; see `serve_forever`.
 
         Args:
             channel: to the process that started this one.
-            in_worker: whether signals of the supervisor end it, and nothing else is to come of them.
         """
         from . import is_running_from_reloader
         from .server import Server  # and uvicorn with it
@@ -201,9 +210,10 @@ class WebServer:
             self.options.graceful_timeout,
             channel,
             is_running_from_reloader(),
+            self._kept.numbers,
         )
         if self._stopped:
-            return
+            return []
         try:
             server.run(sockets=[self.socket])
         except SystemExit as end:
@@ -213,16 +223,28 @@ class WebServer:
             self._server = None
         if server.failure is not None:
             raise server.failure
-        if not in_worker:
-            hand_on(server.caught)
+        return server.caught
 
-    def _in_processes(self, channel: Channel | None) -> None:
+    def serve_as_worker(self, channel: Channel | None, ready: t.Callable[[], object] = lambda: None) -> None:
+        """Serve as one of several processes, whose signals are all the supervisor's.
+
+        Args:
+            channel: to the supervisor.
+            ready: called when signals are kept.
+        """
+        from . import is_running_from_reloader
+
+        with self._kept.while_starting(hurries=is_running_from_reloader()):
+            ready()
+            self.serve_here(channel)
+
+    def _in_processes(self, channel: Channel | None) -> list[int]:
         from . import is_running_from_reloader
         from .processes import Supervisor
 
         self.asgi()  # once for all of them
         supervisor = Supervisor(self, restarts=not is_running_from_reloader())
-        hand_on(supervisor.run(channel))
+        return supervisor.run(channel, self._kept.numbers)
 
     # -- the application as it is served ---------------------------------------------------------------------------
 
@@ -311,19 +333,6 @@ def _exports(options: Options) -> list[tuple[str, str]]:
 
 def _close(pool: WorkerPool, timeout: float) -> None:
     pool.close(timeout)
-
-
-def hand_on(caught: list[int]) -> None:
-    """Do what a signal that ended the server does to the program: its own handler runs; SIGTERM alone is an exit."""
-    import signal
-
-    for number in dict.fromkeys(caught):
-        handler = signal.getsignal(number)
-        if callable(handler) and handler is not signal.default_int_handler:
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.raise_signal(number)
-    if signal.SIGTERM in caught and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        raise SystemExit(0)
 
 
 class Passthrough:

@@ -88,25 +88,27 @@ class Program:
     def port(self):
         return int(self.wait_for(RUNNING)[3])
 
-    def get(self, target="/", timeout=LIMIT, **headers):
-        """Send one GET; wait until somebody serves. Return status, body."""
+    def get(self, target="/", timeout=LIMIT, sent=None, **headers):
+        """Send one GET; wait until somebody serves. Return status, body. `sent` is called when it has been sent."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request("GET", target, headers=headers)
+            if sent is not None:
+                sent()
             answer = connection.getresponse()
             self.headers = answer.headers
             return answer.status, answer.read().decode()
         finally:
             connection.close()
 
-    def get_until(self, wanted, target="/"):
-        """GET, again and again, until the body is `wanted`."""
+    def get_until(self, wanted, target="/", part=False):
+        """GET, again and again, until the body is `wanted`, or that is `part` of it."""
         until = time.monotonic() + LIMIT
         body = None
         while time.monotonic() < until:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 body = self.get(target, timeout=5)[1]
-                if body == wanted:
+                if body == wanted or (part and wanted in body):
                     return
             time.sleep(0.02)  # nothing tells us from outside that the next process serves
         raise AssertionError(f"{body!r} is not {wanted!r}:\n{self.text}")

@@ -282,8 +282,9 @@ def test_static_files_of_each_kind(app, start, files, kind):
     server = start({"app": app, "wsgi": wsgi, "asgi": asgi}[kind], static_files=files)
     answer = get(server, "/files/sub/a%20b.txt")
     assert (answer.status, answer.body, answer.headers.get_content_type()) == (200, b"0123456789", "text/plain")
-    assert answer.headers["Cache-Control"] == "no-cache, max-age=43200" or "max-age=43200" in (
-        answer.headers["Cache-Control"]
+    assert (
+        answer.headers["Cache-Control"] == "no-cache, max-age=43200"
+        or "max-age=43200" in (answer.headers["Cache-Control"])
     )
     assert get(server, "/one.css").body == b"p {}"
     assert b"JSON" in get(server, "/lib/provider.py").body
