@@ -22,12 +22,14 @@ from asyncflask import App
 from asyncflask.serving import is_running_from_reloader, run_simple
 
 app = App("reloaded")
+with open("data.yaml") as file:
+    data = file.read()
 print("imported by", "the reloader's process" if is_running_from_reloader() else "the first process", flush=True)
 
 
 @app.get("/")
 async def index():
-    return helper.answer + open("data.yaml").read()
+    return helper.answer + data
 
 
 @app.get("/sse")
@@ -96,7 +98,7 @@ def run(project):
     [
         "reloader_type='auto', threaded=True",
         "reloader_type='stat', reloader_interval=0.1, processes=2",
-        "reloader_type='watchdog'",
+        pytest.param("reloader_type='watchdog'", marks=pytest.mark.slow),
     ],
 )
 def test_it_restarts_when_code_changes_and_survives_errors(project, run, options):
