@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
+import socket
 import threading
 from contextlib import ExitStack
 
@@ -14,7 +16,7 @@ from websockets.sync.client import connect
 from asyncflask import App, abort, session, websocket
 
 from .servers import LIMIT
-from .websocket_servers import SERVERS
+from .websocket_servers import SERVERS, uvicorn
 
 
 def make_app():
@@ -238,4 +240,68 @@ def test_shutdown_ends_what_is_open():
             client.pop_all()
         ended, error, disconnect = end_of(app)
         assert (ended, error, disconnect.code) == (path, None, 1012)
+    app.close_threads()
+
+
+# -- clients that do not read, or are dead -----------------------------------------------------------------------------
+
+
+def raw(port, path):
+    """Return a socket behind an accepted handshake, on which nobody reads or answers pings."""
+    wire = socket.create_connection(("127.0.0.1", port), timeout=LIMIT)
+    wire.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += wire.recv(1)
+    assert b" 101 " in head
+    return wire
+
+
+def test_a_dead_peer_is_noticed_by_the_heartbeat():
+    app = make_app()
+
+    @app.websocket("/quiet")
+    async def quiet():
+        await websocket.accept()
+        await websocket.receive()
+
+    options = {"ws": "websockets-sansio", "ws_ping_interval": 0.1, "ws_ping_timeout": 0.1}
+    with uvicorn(app.asgi, **options) as port, raw(port, "/quiet"):
+        ended, error, disconnect = end_of(app)
+        assert (ended, error) == ("/quiet", None) and disconnect is not None
+    app.close_threads()
+
+
+@pytest.mark.parametrize("server", ["websockets-sansio", "wsproto"])
+def test_a_fast_sender_is_held_back(server):
+    """What nobody receives is not read from the socket: the sender's buffers fill, not the server's memory."""
+    app = make_app()
+    app.config["MAX_WEBSOCKET_MESSAGE"] = None
+    go = threading.Event()
+    got = queue.Queue()
+
+    @app.websocket("/slow")
+    def slow():
+        websocket.accept()
+        go.wait(LIMIT)
+        got.put(sum(len(message) for message in websocket))
+
+    piece = bytes(64 * 1024)
+    frame = b"\x82\xff" + len(piece).to_bytes(8, "big") + bytes(4) + piece  # masked with zeros
+    most = 64 * 1024 * 1024
+    with uvicorn(app.asgi, ws=server) as port, raw(port, "/slow") as wire:
+        sent = 0
+        wire.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            while sent < most:
+                sent += wire.send((frame * 16)[sent % len(frame) :])
+        assert sent < most / 2
+        go.set()
+        wire.settimeout(LIMIT)
+        wire.sendall(frame[sent % len(frame) :] if sent % len(frame) else b"")
+        wire.sendall(b"\x88\x82" + bytes(4) + (1000).to_bytes(2, "big"))
+        assert got.get(timeout=LIMIT) == -(-sent // len(frame)) * len(piece)
     app.close_threads()
