@@ -139,11 +139,14 @@ class Lifetimes:
 
         Raises:
             TypeError: the function yields.
-            ValueError: the interval is not positive.
+            ValueError: the interval is not positive, or another job has the name.
         """
 
         def register(func: Plain) -> Plain:
-            self._needing_start(self.periodic, Periodic(func, interval, name, at_start))
+            periodic = Periodic(func, interval, name, at_start)
+            if any(other.name == periodic.name for other in self.periodic):
+                raise ValueError(f"Two functions of 'every' are named {periodic.name!r}: give one of them a 'name'.")
+            self._needing_start(self.periodic, periodic)
             return func
 
         return register

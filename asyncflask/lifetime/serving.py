@@ -18,6 +18,7 @@ from contextvars import Context
 from ..ctx import LOOP, AppContext, raise_collected
 from ..lazy import late_module
 from ..pipeline.hooks import call, emit, is_async
+from ..sessions import SessionInterface
 from ..signals import got_serving_exception
 from ..threads import CallerBridge, InContext, background
 from .jobs import drain
@@ -112,9 +113,9 @@ class Serving:
             manager = Manager(function)
             await self._done(ctx, "while_serving generator", function, manager.enter_in(LOOP))
             self._entered.append(manager)
-        if (opens := getattr(app.session_interface, "before_serving", None)) is not None:
+        if (opens := _of_sessions(app, "before_serving")) is not None:
             await self._done(ctx, "session interface's", opens, call(LOOP, opens, is_async(opens), app))
-            self._sessions_open = True
+        self._sessions_open = True
         for resource in app.eager_resources:
             await self._done(ctx, "resource", resource.function, self.open_resource(resource))
         await self._start_mounts(ctx)
@@ -175,8 +176,9 @@ class Serving:
             resource, opened = self.resources.popitem()
             await attempt("resource", resource.name, opened.close())
         if self._sessions_open:
-            self._sessions_open, closes = False, app.session_interface.after_serving
-            await attempt("session interface's", name_of(closes), call(LOOP, closes, is_async(closes), app))
+            self._sessions_open = False
+            if (closes := _of_sessions(app, "after_serving")) is not None:
+                await attempt("session interface's", name_of(closes), call(LOOP, closes, is_async(closes), app))
         if self._ran_before:
             self._ran_before = False
             for function in app.after_serving_funcs:
@@ -253,11 +255,22 @@ class OpenResource:
                 await manager.leave_in(LOOP)
 
 
+def _of_sessions(app: App, name: str) -> Function | None:
+    """Return a method of the session interface, unless it has only the one that does nothing."""
+    interface = app.session_interface
+    if getattr(type(interface), name, None) is getattr(SessionInterface, name):
+        return None
+    return getattr(interface, name, None)
+
+
 _at_exit: weakref.WeakSet[Serving] = weakref.WeakSet()
 
 
 def stop_at_exit(serving: Serving) -> None:
     """Let a run on the process-wide loop thread be stopped when the process ends; a loop of a server is gone then."""
+    # The exit function of `weakref` closes pools of threads; it is registered with the first finalizer, here at the
+    # latest, and what is registered later runs earlier.
+    weakref.finalize(serving, id, None).detach()
     if not _at_exit:
         atexit.register(stop_all)
     _at_exit.add(serving)

@@ -9,12 +9,13 @@ from datetime import timedelta
 
 import pytest
 
-from asyncflask import Blueprint, current_app, g, has_request_context, request
+from asyncflask import Blueprint, current_app, g, has_request_context, request, websocket
 from asyncflask.lifetime import Job
 from asyncflask.signals import got_background_exception
 
 from .asking import BY_WAY, WAYS, Client, ask, environ_of, turns
 from .lifespans import Lifespan
+from .talking import talk
 
 LIMIT = 20.0
 
@@ -152,6 +153,36 @@ async def test_a_streamed_answer_begins_with_it(app):
         return body()
 
     assert (await ask(app, "/")).text == "ab"
+
+
+@pytest.mark.parametrize("handler", ["def", "async"])
+async def test_of_a_websocket_it_begins_at_once(app, handler):
+    loop = asyncio.get_running_loop()
+    began = asyncio.Event()
+
+    def work():
+        assert request.path == "/ws"
+        loop.call_soon_threadsafe(began.set)
+
+    if handler == "def":
+
+        @app.websocket("/ws")
+        def ws():
+            app.add_background_task(work)
+            websocket.send(websocket.receive())
+
+    else:
+
+        @app.websocket("/ws")
+        async def ws():
+            app.add_background_task(work)
+            await websocket.send(await websocket.receive())
+
+    async with talk(app, "/ws") as ws:
+        await began.wait()
+        ws.say("still open")
+        assert await ws.hear() == "still open"
+    await turns(lambda: not app.background_tasks)
 
 
 async def test_one_that_is_awaited_by_its_view_begins_at_once(app):
@@ -410,6 +441,12 @@ async def test_a_periodic_job_can_be_cancelled_by_its_name(app):
 def test_an_interval_has_to_be_positive(app, interval):
     with pytest.raises(ValueError, match="positive number of seconds"):
         app.every(interval)(lambda: None)
+
+
+def test_two_jobs_of_one_name_are_refused(app):
+    app.every(1, name="job")(print)
+    with pytest.raises(ValueError, match="named 'job': give one of them a 'name'"):
+        app.every(2, name="job")(print)
 
 
 async def test_applications_that_use_none_of_it_have_nothing_of_it(app):

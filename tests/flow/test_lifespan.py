@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 from contextlib import asynccontextmanager
 
@@ -372,6 +374,40 @@ def test_under_wsgi_the_first_request_starts_the_application(app):
 
     stop_all()
     assert [name for name, _ in events] == ["while begins", "after", "while ends"]
+
+
+AT_EXIT = """
+import asyncflask
+from werkzeug.test import run_wsgi_app, EnvironBuilder
+app = asyncflask.App("at_exit", root_path=".")
+
+@app.while_serving
+async def serving():
+    print("begins")
+    yield
+    print("ends")
+
+@app.after_serving
+def after():
+    print("after")
+
+def work():
+    print("work")
+
+@app.get("/")
+def index():
+    app.add_background_task(work)
+    return "answer"
+
+print(b"".join(run_wsgi_app(app, EnvironBuilder("/").get_environ())[0]).decode())
+"""
+
+
+def test_under_wsgi_it_stops_when_the_process_ends():
+    done = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=60)
+    lines = done.stdout.split()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (lines[0], lines[-2:], sorted(lines[1:3])) == ("begins", ["after", "ends"], ["answer", "work"])
 
 
 def test_the_sync_client_starts_the_application_too(app, caplog):

@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 from werkzeug.exceptions import NotFound
 
-from asyncflask import Blueprint, abort, g, request, start_task, stream_with_context
+from asyncflask import Blueprint, abort, g, request, start_task, stream_with_context, websocket
 from asyncflask.lifetime import Resource
 
 from .asking import BY_WAY, Client, all_of, ask, environ_of, turns
 from .lifespans import Lifespan
+from .talking import talk
 
 LIMIT = 20.0
 
@@ -216,7 +217,7 @@ async def test_it_is_closed_when_the_client_leaves(app, body, pieces):
         return steps()
 
     client = Client(environ_of(f"/{body}"), leaves_after=pieces)
-    await client.app(app) if hasattr(client, "app") else await app(client.scope, client.receive, client.send)
+    await app(client.scope, client.receive, client.send)
     await turns(lambda: len(events) == 2)
     assert events == ["opened", ("closed", None, f"/{body}")]
 
@@ -412,6 +413,59 @@ async def test_after_the_end_of_its_request_nothing_is_opened(app):
     go.set()
     await tasks[0]
     assert "The request is over" in errors[0] and not events
+
+
+@pytest.mark.parametrize("kind", ["def", "async"])
+@pytest.mark.parametrize("handler", ["def", "async"])
+async def test_one_of_a_websocket_is_closed_when_that_is(app, handler, kind):
+    events = []
+    resource = make(app, kind, events)
+
+    if handler == "def":
+
+        @app.websocket("/ws")
+        def ws():
+            websocket.send(str(resource.get()))
+            websocket.receive()
+
+    else:
+
+        @app.websocket("/ws")
+        async def ws():
+            await websocket.send(str(await resource))
+            await websocket.receive()
+
+    async with talk(app, "/ws") as ws:
+        assert await ws.hear() == "1"
+        assert events == ["opened"]
+        ws.say("end")
+    assert events == ["opened", ("closed", None, "/ws")]
+
+
+async def test_tasks_of_a_websocket_end_with_its_handler(app):
+    cancelled = []
+
+    async def endless():
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(websocket.path)
+            raise
+
+    async def answer():
+        await websocket.send("from a task")
+
+    @app.websocket("/ws")
+    async def with_tasks():
+        start_task(answer)
+        start_task(endless)
+        await websocket.receive()
+        abort(400)
+
+    async with talk(app, "/ws") as ws:
+        assert await ws.hear() == "from a task"
+        ws.say("end")
+    assert cancelled == ["/ws"]
 
 
 def test_what_is_no_resource_is_refused(app):
