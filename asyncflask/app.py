@@ -35,7 +35,7 @@ from .globals import _cv_app, _cv_request, g, request, session
 from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
 from .lazy import late_module, lazy
 from .lifetime import Lifetimes
-from .pipeline import converse, fail, hooks, opening, respond, run
+from .pipeline import converse, fail, hooks, limit, opening, respond, run
 from .pipeline.bind import bind
 from .pipeline.stages import OTHERS, SEAMS, Stages, WebsocketStages
 from .resources import Resources
@@ -133,6 +133,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         WEBSOCKET_THREADS=100,
         WEBSOCKET_QUEUE=16,
         MAX_WEBSOCKET_MESSAGE=16 * 1024 * 1024,
+        REQUEST_TIMEOUT=None,
         BODY_TIMEOUT=None,
         RESPONSE_TIMEOUT=60.0,
         STREAM_SHUTDOWN_TIMEOUT=10.0,
@@ -237,6 +238,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     end_exchange: staticmethod[[AppContext], Step] = staticmethod(run.end)
     teardown_context: staticmethod[[AppContext, BaseException | None], Step] = staticmethod(run.teardown)
     emit: staticmethod[..., Step] = staticmethod(hooks.emit)
+    too_late: staticmethod[[float], HTTPException] = staticmethod(limit.too_late)
 
     # -- servers ---------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from .disconnect import (
     to_anyone,
     to_its_end,
 )
+from .late import Deadline
 from .patience import UNBUFFERED, InTime, Pace
 from .scope import DEBUGGER, client_fault, known_hosts, may_have_body, split_path
 from .stream import (
@@ -79,7 +80,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     try:
         if asked:
             await _take_body(app, ctx, scope, headers, receive)
-        if ctx.plan.on_disconnect != "finish":
+        if ctx.plan.watched:
             await _by_its_policy(app, ctx, context, receive, send)
         elif ctx.lane is WORKER:
             await _in_worker(app, ctx, context, receive, send)
@@ -238,10 +239,14 @@ async def _on_loop(app: App, ctx: AppContext, context: Context, receive: Receive
 
 
 async def _by_its_policy(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
-    """Run a request whose rule says what happens when its client leaves: "cancel" or "shield"."""
+    """Run a request whose rule says how long it may take, or what happens when its client leaves."""
     scope = ctx.scope
     serve = _in_worker if ctx.lane is WORKER else _on_loop
-    if ctx.plan.on_disconnect == "cancel":
+    if ctx.lane is WORKER and ctx.plan.thread_limit is not None:
+        serve = _in_worker_in_time
+    if ctx.plan.on_disconnect == "finish":
+        await serve(app, ctx, context, receive, send)
+    elif ctx.plan.on_disconnect == "cancel":
         ctx.cancelled = cancelled_when_left(listener_of(scope, receive))
         async with ctx.cancelled:
             await serve(app, ctx, context, receive, send)
@@ -373,6 +378,22 @@ async def _in_worker(app: App, ctx: AppContext, context: Context, receive: Recei
         raise
     if answer is not None:
         await _send(answer, app, ctx, context, receive, send)
+
+
+async def _in_worker_in_time(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
+    """As `_in_worker`; where it takes too long the client is answered before the thread has come to its end."""
+    seconds = t.cast(float, ctx.plan.thread_limit)
+    path = repr(ctx.scope["path"])[1:-1]
+
+    async def refuse_late(send: Send) -> None:
+        app.logger.warning("%s was not answered within %g s; its thread goes on, unheard.", path, seconds)
+        await refuse(send, app.too_late(seconds))
+
+    deadline = Deadline(send, seconds, refuse_late)
+    try:
+        await _in_worker(app, ctx, context, receive, deadline.send)
+    finally:
+        await deadline.over()
 
 
 def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send) -> Answer | None:

@@ -13,6 +13,7 @@ from ..ctx import INLINE, LOOP, WORKER, Lane
 from ..lazy import late_module
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop, run_anywhere, run_async
+from .limit import in_time
 from .plainly import Plainly
 
 if t.TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Plan:
     __slots__ = (
         "after", "answers_options", "app_teardown", "before", "endpoint", "finishes", "lane", "number", "on_disconnect",
         "opens", "plain", "prepares", "preprocesses", "processes", "rule", "starts", "stream_body", "teardown",
-        "tears_down", "url_processors", "view", "view_is_async",
+        "tears_down", "thread_limit", "url_processors", "view", "view_is_async", "watched",
     )  # fmt: skip
 
     number: int
@@ -127,11 +128,15 @@ class Plan:
         self.answers_options: bool = getattr(rule, "provide_automatic_options", False)
         self.stream_body: bool = getattr(rule, "stream_body", False)
         self.on_disconnect: str = getattr(rule, "on_disconnect", "finish")
+        #: seconds that a request may stay in its thread; one on the loop has a view that sees to its limit
+        self.thread_limit: float | None = None
         view = app.view_functions.get(self.endpoint) if self.endpoint is not None else None
         self.view: t.Callable[..., t.Any] | None = None
         self.view_is_async = True
         if view is not None:
             self.view, self.view_is_async = _step(app, view)
+            if stages.limits_time and (seconds := _time_limit(app, rule)):
+                self._limit(seconds)
         scopes = _scopes(self.endpoint)
         inner_first = scopes[::-1]
         self.url_processors = tuple(f for s in scopes for f in app.url_value_preprocessors.get(s, ()))
@@ -154,6 +159,14 @@ class Plan:
         looked_at = self.processes or self.finishes or stages.sees_responses
         self.plain = None if looked_at else Plainly.of(app)
         self.lane = self._choose_lane(app, getattr(rule, "threaded", None), stages)
+        #: whether the server's side has something to watch while the request runs
+        self.watched: bool = self.on_disconnect != "finish" or self.thread_limit is not None
+
+    def _limit(self, seconds: float) -> None:
+        if self.view_is_async and self.view is not None:
+            self.view = in_time(self.view, seconds)
+        else:
+            self.thread_limit = seconds
 
     def _choose_lane(self, app: App, wish: bool | None, stages: Stages) -> Lane:
         # A stage that was replaced by a sync method needs a thread wherever it may have to wait for the loop, whatever
@@ -204,6 +217,11 @@ def plan_for(app: App, rule: Rule | None, stages: Stages) -> Plan:
             plans.clear()
         plan = plans[id(rule)] = Plan(app, rule, stages)
     return plan
+
+
+def _time_limit(app: App, rule: Rule | None) -> float | None:
+    own: float | None = getattr(rule, "timeout", None)
+    return app.config["REQUEST_TIMEOUT"] if own is None else own
 
 
 def _scopes(endpoint: str | None) -> tuple[str | None, ...]:

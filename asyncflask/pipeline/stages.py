@@ -81,6 +81,8 @@ class Stages:
     save_session: Stage = staticmethod(respond.save_session)
     #: whether a sync view needs a thread whatever the app says, because it has to wait for its client
     blocks: bool = False
+    #: whether a view that takes too long is given up
+    limits_time: bool = True
 
     def __init__(self, app: App, base: type[App]) -> None:
         #: what runs for each rule, by the rule's id
@@ -134,6 +136,7 @@ class WebsocketStages(Stages):
     failed = signals.got_websocket_exception
     save_session = staticmethod(converse.save_session)
     blocks = True
+    limits_time = False
 
     def __init__(self, app: App, base: type[App]) -> None:
         super().__init__(app, base)

@@ -1,7 +1,7 @@
 """The options of a route: which there are, and what each may be.
 
-`threaded`, `stream_body` and `on_disconnect` are ours and end as attributes of the rule; the rest belongs to Werkzeug's
-`Rule`. A wrong one is refused where it is written, with the rule's text in the message.
+`threaded`, `stream_body`, `on_disconnect` and `timeout` are ours and end as attributes of the rule; the rest belongs to
+Werkzeug's `Rule`. A wrong one is refused where it is written, with the rule's text in the message.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ ROUTE_OPTIONS: t.Final[dict[str, tuple[t.Any, tuple[t.Any, ...]]]] = {
     "threaded": (None, (None, True, False)),
     "stream_body": (False, (True, False)),
     "on_disconnect": ("finish", ("finish", "cancel", "shield")),
+}
+
+#: Those that may have any value of a kind: name -> (value when not given, what raises an error for a wrong one).
+OPEN_OPTIONS: t.Final[dict[str, tuple[t.Any, t.Callable[[str, t.Any], None]]]] = {
+    "timeout": (None, lambda rule, value: _check_timeout(rule, value)),
 }
 
 # said by parameters of add_url_rule and not among those of Rule
@@ -46,6 +51,17 @@ def check_route_options(rule: str, options: t.Mapping[str, t.Any]) -> None:
         choices = ", ".join(map(repr, allowed))
         problem = f"The option '{name}' of the rule {rule!r} must be one of {choices}, not {value!r}."
         raise ValueError(problem) if type(value) in kinds else TypeError(problem)
+    for name, (default, check) in OPEN_OPTIONS.items():
+        if options.get(name, default) is not default:
+            check(rule, options[name])
+
+
+def _check_timeout(rule: str, value: t.Any) -> None:
+    problem = f"The option 'timeout' of the rule {rule!r} must be a number of seconds, 0 for no limit, not {value!r}."
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(problem)
+    if not 0 <= value < float("inf"):
+        raise ValueError(problem)
 
 
 def check_websocket_options(rule: str, options: t.Mapping[str, t.Any]) -> None:
@@ -63,6 +79,8 @@ def check_websocket_options(rule: str, options: t.Mapping[str, t.Any]) -> None:
         raise ValueError(f"The websocket rule {rule!r} can't have methods: its handshake is always a GET.")
     if options.get("stream_body"):
         raise ValueError(f"The websocket rule {rule!r} can't have 'stream_body': a handshake has no body.")
+    if options.get("timeout") is not None:
+        raise ValueError(f"The websocket rule {rule!r} can't have 'timeout': its handler runs while its client stays.")
     if options.get("threaded") is False:
         raise ValueError(
             f"The websocket rule {rule!r} can't have 'threaded=False': a 'def' handler that waits for its client would"
@@ -84,7 +102,8 @@ def take_route_options(rule: str, options: dict[str, t.Any]) -> dict[str, t.Any]
         TypeError, ValueError: as `check_route_options`.
     """
     check_route_options(rule, options)
-    return {name: options.pop(name, default) for name, (default, _) in ROUTE_OPTIONS.items()}
+    known = {**ROUTE_OPTIONS, **OPEN_OPTIONS}
+    return {name: options.pop(name, default) for name, (default, _) in known.items()}
 
 
 @lru_cache(maxsize=32)
@@ -112,5 +131,5 @@ def check_rule_options(rule: str, options: t.Iterable[str], rule_class: type[Rul
         return
     unknown = [repr(name) for name in options if name not in taken]
     if unknown:
-        known = ", ".join(sorted({*taken, *ROUTE_OPTIONS, *_SAID_ELSEWHERE}))
+        known = ", ".join(sorted({*taken, *ROUTE_OPTIONS, *OPEN_OPTIONS, *_SAID_ELSEWHERE}))
         raise TypeError(f"Unknown option {', '.join(unknown)} of the rule {rule!r}. Known options: {known}.")

@@ -317,7 +317,8 @@ class Scaffold:
             options: `methods` (default GET), those of `werkzeug.routing.Rule` (`websocket` among them), and
                 `threaded` (None: as the app; False: a `def` view runs on the event loop; True: in a thread),
                 `stream_body` (True: the view reads the body while it comes in),
-                `on_disconnect` ("finish" or "cancel": what becomes of the view when the client leaves).
+                `on_disconnect` ("finish" or "cancel": what becomes of the view when the client leaves),
+                `timeout` (seconds that the view may take, by default ``REQUEST_TIMEOUT``; 0 for no limit).
 
         Raises:
             AssertionError: another view has the endpoint, or the set-up is over.

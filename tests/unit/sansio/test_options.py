@@ -9,13 +9,15 @@ from asyncflask.sansio.options import check_route_options, check_rule_options, t
 
 
 def test_ours_are_taken_out_and_the_others_left():
-    options = {"threaded": False, "stream_body": True, "on_disconnect": "cancel", "strict_slashes": False}
-    assert take_route_options("/x", options) == {"threaded": False, "stream_body": True, "on_disconnect": "cancel"}
+    ours = {"threaded": False, "stream_body": True, "on_disconnect": "cancel", "timeout": 1.5}
+    options = {**ours, "strict_slashes": False}
+    assert take_route_options("/x", options) == ours
     assert options == {"strict_slashes": False}
 
 
 def test_defaults():
-    assert take_route_options("/x", {}) == {"threaded": None, "stream_body": False, "on_disconnect": "finish"}
+    defaults = {"threaded": None, "stream_body": False, "on_disconnect": "finish", "timeout": None}
+    assert take_route_options("/x", {}) == defaults
 
 
 @pytest.mark.parametrize("option", [{"threaded": None}, {"threaded": True}, {"on_disconnect": "finish"}])
