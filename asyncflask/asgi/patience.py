@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import types
 import typing as t
 
 from werkzeug.exceptions import RequestTimeout
@@ -76,18 +77,28 @@ class Pace:
 
     async def __call__(self, message: Message) -> None:
         """Send a message. Raises OSError if the client has left, or has been given up."""
+        if self._heartbeat is None or self._listener is None:
+            return await self._deliver(message)
         async with self._lock:
-            try:
-                async with asyncio.timeout(self._seconds):
-                    await self._send(message)
-            except TimeoutError:
-                self._give_up()
-                raise
+            await self._deliver(message)
             self._sent_at = asyncio.get_running_loop().time()
-        if message["type"] == "http.response.start" and self._heartbeat is not None and self._listener is not None:
+        if message["type"] == "http.response.start":
             self._listener.keep(asyncio.get_running_loop().create_task(self._beat(self._listener, *self._heartbeat)))
-        elif not message.get("more_body", True):
+        elif not message.get("more_body", False):
             self._over = True
+
+    async def _deliver(self, message: Message) -> None:
+        steps = self._send(message).__await__()
+        try:
+            wish = next(steps)
+        except StopIteration:  # the usual case: the server has taken it at once, and no time was to be watched
+            return
+        try:
+            async with asyncio.timeout(self._seconds):
+                await _rest(wish, steps)
+        except TimeoutError:
+            self._give_up()
+            raise
 
     def _give_up(self) -> None:
         log.info("A client took nothing of its answer for %g seconds: its connection is closed.", self._seconds)
@@ -110,3 +121,20 @@ class Pace:
             except OSError:
                 listener.leave()
                 return
+
+
+@types.coroutine
+def _rest(wish: t.Any, steps: t.Any) -> t.Generator[t.Any, t.Any, None]:
+    """Await the rest of what has taken its first step, which asked for `wish`."""
+    try:
+        yield wish
+    except BaseException as error:
+        throw = getattr(steps, "throw", None)
+        if throw is None:
+            raise
+        try:
+            wish = throw(error)
+        except StopIteration:
+            return
+        yield wish
+    yield from steps
