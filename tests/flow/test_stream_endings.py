@@ -106,7 +106,14 @@ def streamed(app, kind, colour):
     """`app` that serves a stream, and notes what becomes of it."""
     app.config["STREAM_SHUTDOWN_TIMEOUT"] = 0
     app.fails = app.endless = app.began = False
-    app.finals, app.torn_down, app.closed = [], [], []
+    app.finals, app.torn_down, app.closed, app.exits = [], [], [], []
+
+    @app.resource
+    def held():
+        try:
+            yield "held"
+        finally:
+            app.exits.append((request.path, g.mark))
 
     @app.before_request
     def before():
@@ -117,12 +124,15 @@ def streamed(app, kind, colour):
         app.torn_down.append(request.path)
 
     def view():
+        if colour != "async":
+            assert held.get() == "held"
         response = app.make_response(KINDS[kind](app))
         if request.args.get("watched"):
             response.call_on_close(lambda: app.closed.append(request.path))
         return response
 
     async def async_view():
+        assert await held == "held"
         return view()
 
     options = {"threaded": False} if colour == "inline" else {}
@@ -139,6 +149,7 @@ def was_given_back(app, path, began=True):
     has_final = began or not hasattr(app, "began")
     assert app.finals == [("/stream", "mine")] * has_final
     assert app.torn_down == ["/stream"]
+    assert app.exits == [("/stream", "mine")]
     assert app.closed == (["/stream"] if "watched" in path else [])
     assert not app.open_streams.count
 
