@@ -223,7 +223,8 @@ async def to_its_end(work: t.Coroutine[t.Any, t.Any, None]) -> None:
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
-        task.cancelled() or task.exception()  # has been looked at
+        if not task.cancelled():
+            task.exception()  # has been looked at
         raise cancelled
     task.result()
 
