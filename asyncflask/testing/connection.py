@@ -41,11 +41,13 @@ class Connection:
         self.error: Exception | None = None
         self.told: bool = False
         self.tasks: list[asyncio.Task[None]] = []
+        # Named now: the application may write into its scope.
+        self._name = f"{scope['method'] if scope['type'] == 'http' else 'WEBSOCKET'} {scope['path']}"
         self._when_over: t.Callable[[Connection], None] | None = None
         self._begin(self._serve(app))
 
     def __str__(self) -> str:
-        return f"{self.scope.get('method', 'WEBSOCKET')} {self.scope['path']}"
+        return self._name
 
     async def _serve(self, app: ASGIApplication) -> None:
         try:

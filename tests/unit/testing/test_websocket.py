@@ -300,6 +300,20 @@ async def test_what_a_server_would_refuse_is_refused(messages, complaint):
     assert caught.type is ProtocolError
 
 
+async def test_a_handler_that_goes_on_is_named():
+    async def asgi(receive, send):
+        await send(ACCEPT)
+        await asyncio.Event().wait()
+
+    async with client_of(asgi) as client:
+        async with client.websocket("/stays"):
+            pass
+        with pytest.raises(TimeoutError, match=r"Still running 0.01 seconds later: WEBSOCKET /stays"):
+            await client.settle(0.01)
+        for connection in client._memory.connections:
+            connection.tasks[0].cancel()
+
+
 async def test_a_websocket_is_used_open_and_once():
     async with client_of(echo) as client:
         ws = client.websocket("/")
