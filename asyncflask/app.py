@@ -57,7 +57,6 @@ if t.TYPE_CHECKING:
     from .asgi.stream import Receive, Send
     from .cli import AppGroup
     from .templating import Environment
-    from .wrappers.response import Answer
     from .wrappers.websocket import Line
 else:
     asyncio = late_module("asyncio")
@@ -68,7 +67,6 @@ _POOLS = ("threads", "side_threads", "late_threads", "stream_threads", "websocke
 
 Step = t.Coroutine[t.Any, t.Any, None]
 Handshake = t.Coroutine[t.Any, t.Any, "list[tuple[bytes, bytes]]"]
-Exchange = t.Coroutine[t.Any, t.Any, "Answer"]
 
 _NO_SERVER_NAME = (
     "Unable to build URLs outside an active request without 'SERVER_NAME' configured. Also configure 'APPLICATION_ROOT'"
@@ -233,7 +231,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     # What the ASGI side and the contexts ask of the pipeline.
     open_exchange = opening.open_exchange
     begin_exchange: staticmethod[[ServedContext], HTTPException | None] = staticmethod(opening.begin_exchange)
-    exchange: staticmethod[[AppContext], Exchange] = staticmethod(run.exchange)
+    exchange: staticmethod[[AppContext], Step] = staticmethod(run.exchange)
     handshake: staticmethod[[AppContext], Handshake] = staticmethod(converse.handshake)
     end_exchange: staticmethod[[AppContext], Step] = staticmethod(run.end)
     teardown_context: staticmethod[[AppContext, BaseException | None], Step] = staticmethod(run.teardown)
@@ -302,10 +300,11 @@ class App(Resources, Lifetimes, Testable, SansioApp):
             else:
                 read_ahead(ctx.request, limit)
         try:
-            response = t.cast(Response, drive(run.exchange(ctx), context, bridge)[3])
+            drive(run.exchange(ctx), context, bridge)
         except BaseException:
             end_lifetime(ctx, context, bridge)
             raise
+        response = t.cast(Response, ctx.take_answer()[3])
         ctx.streams = True
         if ctx.lifetime is not None and response.is_streamed:
             ctx.lifetime.answered()

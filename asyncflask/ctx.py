@@ -38,11 +38,13 @@ if t.TYPE_CHECKING:
     from .pipeline.stages import Stages
     from .sessions import SessionMixin
     from .typing import AfterRequestCallable, AfterRequestHook
+    from .wrappers.response import Answer
     from .wrappers.stream import BodyStream
 
 _sentinel: t.Any = object()
 
-_BOUND: tuple[Token[AppContext] | None, ...] = (None,)
+_UNSET: t.Any = Token.MISSING
+BOUND: tuple[Token[AppContext] | None, ...] = (None,)
 """The tokens of a context that was bound, and not pushed since."""
 
 
@@ -124,6 +126,9 @@ class AppContext:
     # ... and while it sends a body that keeps this context: the last pop, made inside a step of the body, only leaves
     # its error here. Teardown follows outside of that step, where coroutines can be awaited in the exchange's context.
     sends_body = False
+    # ... and whether it may have to clean up after that; and what is to be sent.
+    leaves_open = False
+    answer: t.Any = None
     ending: tuple[BaseException | None] | None = None
     # What was opened and begun for it, and whether its body is being sent: made when something is.
     lifetime: RequestLifetime | None = None
@@ -258,9 +263,9 @@ class AppContext:
         For whoever owns that context, as the server side does: a body being streamed still sees its request.
         """
         outer = _cv_app.set(self).old_value
-        if outer is not Token.MISSING:
+        if outer is not _UNSET:
             self._enter(outer)
-        self._tokens = _BOUND
+        self._tokens = BOUND
 
     def _enter(self, outer: AppContext | None) -> None:
         self._outer = outer
@@ -270,7 +275,7 @@ class AppContext:
     @property
     def is_bound(self) -> bool:
         """Whether it was bound, as by a server, and not pushed."""
-        return self._tokens is _BOUND
+        return self._tokens is BOUND
 
     @property
     def pushes(self) -> int:
@@ -321,7 +326,7 @@ class AppContext:
             return False
         self.ending = (error,)
         self._reset()
-        self._tokens = _BOUND  # as `bind` had left it
+        self._tokens = BOUND  # as `bind` had left it
         return True
 
     def _tear_down(self, exc: BaseException | None) -> None:
@@ -342,13 +347,13 @@ class AppContext:
 
     def close_request(self) -> None:
         """Close what the request holds open, files above all; not before its response is sent, while one is awaited."""
-        if self.request_made and self._tokens is not _BOUND and not isinstance(self.request, Websocket):
+        if self.request_made and self._tokens is not BOUND and not isinstance(self.request, Websocket):
             self.request.close()
 
     def unbind(self) -> bool:
         """Take back one push, without teardown; return whether that ended an application context."""
         current, joined = _cv_app.get(None), self._joined
-        if self._tokens is _BOUND:
+        if self._tokens is BOUND:
             self._tokens = ()
         elif self._reset() is not None and not self._tokens:
             self._outer = self._joined = None
@@ -410,6 +415,11 @@ class AppContext:
         if request.has_close_work:
             request.end()
 
+    def take_answer(self) -> Answer:
+        """Return what is to be sent, once: it may refer to this context."""
+        answer, self.answer = self.answer, None
+        return t.cast("Answer", answer)
+
     def copy(self) -> AppContext:
         """Return a context of its own for the same request and session, to be pushed elsewhere."""
         owner = self.own_request_ctx
@@ -431,10 +441,15 @@ class AppContext:
 class ServedContext(AppContext):
     """The context of a request that an ASGI server has brought.
 
-    One is made for each request, so that only what is read for each stands in it to begin with (`begin`); the request
-    is made of that when it is first touched, knowing the rule that was found for it.
+    One is made for each request (`pipeline.opening`), and what is read for each has slots: these are several times
+    quicker than attributes that the class has as well. The request is made of that when it is first touched.
     """
 
+    __slots__ = (
+        "_tokens", "answer", "answers_plainly", "app", "body", "body_has_work", "has_cookies", "headers", "lane",
+        "leaves_open", "method", "path", "plan", "preserve", "receive", "request_made", "root_path", "scope", "stages",
+        "touched", "view_args",
+    )  # fmt: skip
     __init__ = object.__init__  # pyright: ignore[reportAssignmentType]
     has_request = True
     #: what came with it, at first

@@ -135,6 +135,7 @@ def _proxy(attribute: str, unbound_message: str) -> t.Any:
         def __contains__(self, key: t.Any) -> bool:
             return key in target()
 
+    ContextProxy.__name__ = ContextProxy.__qualname__ = LocalProxy.__name__  # what an unbound one shows
     return ContextProxy(_cv_app, attribute, unbound_message=unbound_message)
 
 

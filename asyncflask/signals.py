@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
-from blinker import NamedSignal, Namespace
+from blinker import ANY, NamedSignal, Namespace
 
 from .versions import Version, WatchedDict
+
+R = t.TypeVar("R", bound=t.Callable[..., t.Any])
 
 connections = Version()
 """Bumped when a receiver is connected to one of these signals, or disconnected."""
@@ -20,6 +22,11 @@ class _Signal(NamedSignal):
     def __init__(self, name: str, doc: str | None = None) -> None:
         super().__init__(name, doc)
         self.receivers: dict[t.Any, t.Any] = WatchedDict(connections)
+
+    def connect(self, receiver: R, sender: t.Any = ANY, weak: bool = True) -> R:
+        connected = super().connect(receiver, sender, weak)
+        connections.bump()  # once more: the receiver was stored before its sender
+        return connected
 
 
 class _Namespace(Namespace):

@@ -53,6 +53,8 @@ else:
     asyncio = late_module("asyncio")
 
 Scope = dict[str, t.Any]
+DONE: t.Any = object()
+"""What `next` gives for a coroutine that has returned, which costs less than the StopIteration that says so."""
 _HTTP_1 = frozenset({"1.1", "1.0", None})
 BIG_FORMS = {"multipart/form-data": 256 * 1024, "application/x-www-form-urlencoded": 64 * 1024}
 """Bytes from which on a form of that type is parsed in a thread, before the hooks of an ``async def`` view."""
@@ -63,10 +65,9 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     """Serve one request. (ASGI specification, HTTP connection scope.)"""
     headers: dict[bytes, bytes] = dict(scope["headers"])
     announces = b"content-length" in headers or b"transfer-encoding" in headers
-    if announces or headers.get(b"host") not in known_hosts or len(headers) != len(scope["headers"]):
-        fault = client_fault(scope, headers)
-        if fault is not None:
-            return await refuse(send, fault)
+    doubtful = announces or headers.get(b"host") not in known_hosts or len(headers) != len(scope["headers"])
+    if doubtful and (fault := client_fault(scope, headers)) is not None:
+        return await refuse(send, fault)
     root_path, path = split_path(scope) if scope.get("root_path") else ("", scope["path"])
     ctx = app.open_exchange(scope, root_path, path, headers, receive)
     context = copy_context()
@@ -80,19 +81,32 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     try:
         if asked:
             await _take_body(app, ctx, scope, headers, receive)
-        if ctx.plan.watched:
-            await _by_its_policy(app, ctx, context, receive, send)
-        elif ctx.lane is WORKER:
-            await _in_worker(app, ctx, context, receive, send)
+        if ctx.plan.goes_straight:
+            work = app.exchange(ctx)
+            wish = context.run(next, work.__await__(), DONE)
+            if wish is not DONE:  # unusual: it has to wait for something
+                await InContext(work, context, bridge_of(app, ctx), wish)
+            status, pairs, body, response = answer = ctx.answer
+            ctx.answer = None
+            if response is not None or ctx.body_has_work or len(body) > UNBUFFERED:
+                return await _send(answer, app, ctx, context, receive, send)
+            try:
+                await send({"type": "http.response.start", "status": status, "headers": pairs})
+                await send({"type": "http.response.body", "body": body})
+            except OSError:  # the client has left
+                pass
         else:
-            await _on_loop(app, ctx, context, receive, send)
+            await _otherwise(app, ctx, context, receive, send)
     except Exception:
         leave_to_debugger(scope, ctx, context)
         raise
     finally:
-        made = ctx.request_made and ctx.request.has_environ
-        if asked or made or "asyncflask.listener" in scope or ctx.sends_body or ctx.lifetime is not None:
+        if ctx.leaves_open or (ctx.request_made and _leaves_open(ctx)):
             await _clean_up(app, ctx, context, scope)
+
+
+def _leaves_open(ctx: AppContext) -> bool:
+    return ctx.request.has_environ or "asyncflask.listener" in ctx.scope
 
 
 async def _clean_up(app: App, ctx: ServedContext, context: Context, scope: Scope) -> None:
@@ -139,6 +153,7 @@ async def refuse(send: Send, error: HTTPException) -> None:
 async def _take_body(app: App, ctx: ServedContext, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
     if not may_have_body(scope, headers):
         return
+    ctx.leaves_open = True
     length = headers.get(b"content-length")
     declared = None if length is None else int(length)
     limit = app.config["MAX_CONTENT_LENGTH"]
@@ -219,40 +234,35 @@ def _puller(receive: Receive) -> t.Callable[[], t.Awaitable[bytes]]:
 # -- the answer --------------------------------------------------------------------------------------------------------
 
 
-async def _on_loop(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
-    """Run an async request, or any without threads, and send what comes of it."""
-    work = app.exchange(ctx)
-    try:
-        wish = context.run(work.send, None)
-    except StopIteration as end:  # the usual case: nothing was waited for
-        answer: Answer = end.value
-    else:
-        answer = await InContext(work, context, bridge_of(app, ctx), wish)
-    status, pairs, body, response = answer
-    if response is not None or ctx.read_on is not None or len(t.cast(bytes, body)) > UNBUFFERED:
-        return await _send(answer, app, ctx, context, receive, send)
-    try:
-        await send({"type": "http.response.start", "status": status, "headers": pairs})
-        await send({"type": "http.response.body", "body": body})
-    except OSError:  # the client has left
-        return
-
-
-async def _by_its_policy(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
-    """Run a request whose rule says how long it may take, or what happens when its client leaves."""
-    scope = ctx.scope
+def _otherwise(
+    app: App, ctx: AppContext, context: Context, receive: Receive, send: Send
+) -> t.Coroutine[t.Any, t.Any, None]:
     serve = _in_worker if ctx.lane is WORKER else _on_loop
     if ctx.lane is WORKER and ctx.plan.thread_limit is not None:
         serve = _in_worker_in_time
     if ctx.plan.on_disconnect == "finish":
-        await serve(app, ctx, context, receive, send)
-    elif ctx.plan.on_disconnect == "cancel":
-        ctx.cancelled = cancelled_when_left(listener_of(scope, receive))
+        return serve(app, ctx, context, receive, send)
+    return _by_its_policy(serve, app, ctx, context, receive, send)
+
+
+async def _by_its_policy(
+    serve: t.Any, app: App, ctx: AppContext, context: Context, receive: Receive, send: Send
+) -> None:
+    """Run a request whose rule says what happens when its client leaves: "cancel" or "shield"."""
+    ctx.leaves_open = True
+    if ctx.plan.on_disconnect == "cancel":
+        ctx.cancelled = cancelled_when_left(listener_of(ctx.scope, receive))
         async with ctx.cancelled:
             await serve(app, ctx, context, receive, send)
     else:
-        shield(scope)
+        shield(ctx.scope)
         await to_its_end(serve(app, ctx, context, receive, to_anyone(send)))
+
+
+async def _on_loop(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
+    """Run an async request, or any without threads, and send what comes of it."""
+    await InContext(app.exchange(ctx), context, bridge_of(app, ctx))
+    await _send(ctx.take_answer(), app, ctx, context, receive, send)
 
 
 async def _send(answer: Answer, app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
@@ -315,9 +325,9 @@ async def _stream(
 
 def _begin_stream(app: App, ctx: AppContext, response: Response, receive: Receive, send: Send) -> tuple[Listener, Send]:
     """Return what ends a stream early, and what it is sent by. On the loop."""
-    listener = listener_of(t.cast(Scope, ctx.request.scope), receive)
+    listener = listener_of(ctx.scope, receive)
     app.open_streams.add(listener, response.is_endless or response.mimetype == "text/event-stream")
-    ctx.streams = True
+    ctx.streams = ctx.leaves_open = True
     if ctx.lifetime is not None:
         ctx.lifetime.answered()
     seconds = _seconds(app, response)
@@ -414,7 +424,8 @@ def _work_out(
     app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send
 ) -> Answer | None:
     inside, outside = contexts
-    answer = drive(app.exchange(ctx), inside, bridge)
+    drive(app.exchange(ctx), inside, bridge)
+    answer = ctx.take_answer()
     status, pairs, body, response = answer
     if response is None:
         return answer

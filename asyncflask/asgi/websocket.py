@@ -195,7 +195,7 @@ async def _converse(app: App, ctx: AppContext, context: Context, line: Line, web
         fault = ServiceUnavailable("All threads for websockets are busy.", retry_after=1)
         return await refuse(scope, line.send, fault)
     try:
-        answer = await work
+        await work
     except asyncio.CancelledError:
         if websocket.state is State.OPEN:
             await websocket.close(*_GOING_AWAY)
@@ -204,6 +204,7 @@ async def _converse(app: App, ctx: AppContext, context: Context, line: Line, web
         if websocket.state is State.OPEN and DEBUGGER not in scope:  # else the debugger closes it
             await websocket.close(ERROR, "Internal Server Error")
         raise
+    answer = ctx.take_answer()
     try:
         if websocket.state is State.CONNECTING:
             await deny(scope, line.send, answer[0], answer[1], await _body(answer, context, line.bridge))
@@ -212,15 +213,15 @@ async def _converse(app: App, ctx: AppContext, context: Context, line: Line, web
             await InContext(answer[3].close_async(), context, line.bridge)
 
 
-def _begun(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> t.Awaitable[Answer]:
+def _begun(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> t.Awaitable[None]:
     if ctx.lane is WORKER:
         return bridge.submit(_run_in_thread, app, ctx, context, bridge, side="websocket")
     return InContext(app.exchange(ctx), context, bridge)
 
 
-def _run_in_thread(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> Answer:
+def _run_in_thread(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> None:
     try:
-        return drive(app.exchange(ctx), context, bridge)
+        drive(app.exchange(ctx), context, bridge)
     finally:
         end_lifetime(ctx, context, bridge)
 

@@ -66,6 +66,7 @@ class RequestLifetime:
                     " did this before the view returns, or make it a background task ('app.add_background_task')."
                 )
             vars(owner).setdefault("lifetime", RequestLifetime(owner))
+            owner.leaves_open = True
         lifetime: RequestLifetime = vars(owner)["lifetime"]
         return lifetime
 

@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
     from ..app import App
     from ..ctx import AppContext
     from ..typing import ResponseReturnValue, URLValuePreprocessorCallable
+    from ..versions import Version
     from .stages import Stages
 else:
     asyncio = late_module("asyncio")
@@ -94,9 +95,9 @@ class Plan:
     """
 
     __slots__ = (
-        "after", "answers_options", "app_teardown", "before", "endpoint", "finishes", "lane", "number", "on_disconnect",
-        "opens", "plain", "prepares", "preprocesses", "processes", "rule", "starts", "stream_body", "teardown",
-        "tears_down", "thread_limit", "url_processors", "view", "view_is_async", "watched",
+        "after", "answers_options", "app_teardown", "before", "endpoint", "finishes", "goes_straight", "lane",
+        "number", "on_disconnect", "opens", "plain", "prepares", "preprocesses", "processes", "rule", "starts",
+        "stream_body", "teardown", "tears_down", "thread_limit", "url_processors", "version", "view", "view_is_async",
     )  # fmt: skip
 
     number: int
@@ -120,9 +121,12 @@ class Plan:
     #: how to answer without making a response, where nothing would look at it; None: something would
     plain: Plainly | None
     lane: Lane
+    #: whether it runs on the loop, and whoever leaves does not matter
+    goes_straight: bool
 
     def __init__(self, app: App, rule: Rule | None, stages: Stages) -> None:
-        self.number = app.tables.number
+        self.version: Version = app.tables
+        self.number = self.version.number
         self.rule: Rule | None = rule  # kept, so that no other rule gets its id while the plan is known by that
         self.endpoint: str | None = None if rule is None else rule.endpoint
         self.answers_options: bool = getattr(rule, "provide_automatic_options", False)
@@ -143,24 +147,23 @@ class Plan:
         before, after, teardown = (getattr(app, name) for name in stages.tables)
         self.before = _steps(app, (f for s in scopes for f in before.get(s, ())))
         self.preprocesses = bool(self.url_processors or self.before or stages.preprocesses)
-        self.starts = bool(stages.started.receivers)
+        self.starts = stages.started.has_receivers_for(app)
         self.prepares = self.preprocesses or self.starts
         self.after = _steps(app, (f for s in inner_first for f in reversed(after.get(s, ()))))
         eager = not app.session_opens_lazily
-        self.opens = eager or bool(appcontext_pushed.receivers)
+        self.opens = eager or appcontext_pushed.has_receivers_for(app)
         self.processes = bool(self.after or stages.processes or eager)
-        self.finishes = bool(stages.finished.receivers)
+        self.finishes = stages.finished.has_receivers_for(app)
         self.teardown = _steps(app, (f for s in inner_first for f in reversed(teardown.get(s, ()))))
         self.app_teardown = _steps(app, reversed(app.teardown_appcontext_funcs))
         ends = (stages.tearing_down, appcontext_tearing_down, appcontext_popped)
         self.tears_down = bool(self.teardown or self.app_teardown or stages.replaced & _TEARDOWNS) or any(
-            signal.receivers for signal in ends
+            signal.has_receivers_for(app) for signal in ends
         )
         looked_at = self.processes or self.finishes or stages.sees_responses
         self.plain = None if looked_at else Plainly.of(app)
         self.lane = self._choose_lane(app, getattr(rule, "threaded", None), stages)
-        #: whether the server's side has something to watch while the request runs
-        self.watched: bool = self.on_disconnect != "finish" or self.thread_limit is not None
+        self.goes_straight = self.lane is not WORKER and self.on_disconnect == "finish"
 
     def _limit(self, seconds: float) -> None:
         if self.view_is_async and self.view is not None:
@@ -197,7 +200,7 @@ class Plan:
 def renewed(ctx: AppContext) -> Plan:
     """Return the plan of a request as of now; anything may have changed it while the request ran."""
     plan = ctx.plan
-    if plan.number != ctx.app.tables.number:
+    if plan.number != plan.version.number:
         rule = ctx.request.url_rule if ctx.request_made else plan.rule
         plan = ctx.plan = plan_for(ctx.app, rule, ctx.stages)
     return plan

@@ -26,19 +26,20 @@ def open_exchange(
     """Make the context of a request, and find its rule and its plan, where one look tells (`view_args`)."""
     ctx: ServedContext = ServedContext()
     ctx.app, ctx.scope, ctx.receive, ctx.headers = app, scope, receive, headers
-    ctx.method = method = scope["method"].upper()
+    ctx.method = method = scope["method"]
     ctx.path, ctx.root_path = path, root_path
-    ctx.preserve = ctx.read_on = ctx.body = ctx.view_args = None
-    ctx.request_made = ctx.touched = ctx.body_has_work = ctx.sends_body = False
+    ctx.preserve = ctx.body = ctx.view_args = None
+    ctx.request_made = ctx.touched = ctx.body_has_work = ctx.leaves_open = False
     ctx._tokens = ()
     ctx.answers_plainly = True
     ctx.has_cookies = b"cookie" in headers
     stages = ctx.stages = app.stages
-    found = stages.find(method, path) if b"upgrade" not in headers else None
+    find = stages.find
+    found = find(method, path) if b"upgrade" not in headers else None
     if found is not None:
         target, arguments = found
         plan = target.plan
-        if plan is None or plan.number != app.tables.number:
+        if plan is None or plan.number != plan.version.number:
             plan = target.plan = _plan_ahead(app, target.rule)
         if plan is not None:
             ctx.plan, ctx.lane, ctx.view_args = plan, plan.lane, arguments
@@ -58,7 +59,7 @@ def begin_exchange(ctx: ServedContext) -> HTTPException | None:
 
     Returns the error for a request that no code of the app is to see.
     """
-    begin(ctx, ctx.method, ctx.path, upgrade=b"upgrade" in ctx.headers)
+    begin(ctx, ctx.request.method, ctx.path, upgrade=b"upgrade" in ctx.headers)
     if not ctx.refused:
         return None
     ctx.unbind()

@@ -1,8 +1,4 @@
-"""The shortest way from what a view returned to what is sent, where nobody would look at a response in between.
-
-What it gives is what `respond.make_response` and `Response.asgi_answer` give; anything but a str, bytes, dict or list
-goes the long way.
-"""
+"""What can be known ahead of answers, where nobody would look at a response in between: see `respond.plain_answer`."""
 
 from __future__ import annotations
 
@@ -14,7 +10,6 @@ from ..wrappers.headers import content_type_for
 if t.TYPE_CHECKING:
     from ..app import App
     from ..wrappers.headers import Pair
-    from ..wrappers.response import Answer
 
 MOST_READY = 1024
 #: the Content-Length headers of short bodies
@@ -49,18 +44,3 @@ class Plainly:
         if text is None:
             return None
         return Plainly(text, json or text, writes[0] if writes is not None and json is not None else None)
-
-    def answer(self, method: str, value: t.Any) -> Answer | None:
-        """Return the answer for a view's return value; None: a response has to be made of it."""
-        kind = value.__class__
-        if kind is str:
-            body, content_type = value.encode(), self.text
-        elif (kind is dict or kind is list) and self.write is not None:
-            body, content_type = self.write(value), self.json
-        elif kind is bytes:
-            body, content_type = value, self.text
-        else:
-            return None
-        length = len(body)
-        pairs = [content_type, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
-        return 200, pairs, b"" if method == "HEAD" else body, None

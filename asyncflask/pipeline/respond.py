@@ -16,7 +16,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from ..globals import request
 from ..threads import InThread
 from ..wrappers import Response
-from .hooks import call, emit, is_async, method_of, renewed
+from .hooks import call, emit, is_async, renewed
+from .plainly import MOST_READY, READY
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -156,11 +157,26 @@ def has_processing(ctx: AppContext) -> bool:
 
 
 def plain_answer(ctx: AppContext, value: t.Any) -> Answer | None:
-    """Return what is to be sent for a value of a view or hook, without a response; None: there has to be one."""
-    plain = renewed(ctx).plain
+    """Return what is to be sent for what a view or hook returned; None: a response has to be made of it.
+
+    This is what `make_response` and `Response.asgi_answer` would give.
+    """
+    plan = ctx.plan
+    plain = (plan if plan.number == plan.version.number else renewed(ctx)).plain
     if plain is None or ctx.touched or (ctx.has_cookies and session_may_need_saving(ctx)):
         return None
-    return plain.answer(method_of(ctx), value)
+    kind = value.__class__
+    if kind is str:
+        body, content_type = value.encode(), plain.text
+    elif (kind is dict or kind is list) and plain.write is not None:
+        body, content_type = plain.write(value), plain.json
+    elif kind is bytes:
+        body, content_type = value, plain.text
+    else:
+        return None
+    length = len(body)
+    pairs = [content_type, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
+    return 200, pairs, b"" if (ctx.request.method if ctx.request_made else ctx.method) == "HEAD" else body, None
 
 
 async def process(ctx: AppContext, response: R) -> R:

@@ -17,7 +17,8 @@ from types import CoroutineType as Coroutine
 
 from werkzeug.exceptions import InternalServerError
 
-from ..ctx import LATE, LOOP, raise_collected
+from ..ctx import BOUND, LATE, LOOP, raise_collected
+from ..globals import _cv_app
 from ..lazy import late_module
 from ..signals import appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
@@ -34,31 +35,29 @@ else:
     asyncio = late_module("asyncio")
 
 
-async def exchange(ctx: AppContext) -> Answer:
-    """Run the whole request; return what is to be sent."""
+async def exchange(ctx: AppContext) -> None:
+    """Run the whole request; leave what is to be sent in ``ctx.answer``."""
     error: BaseException | None = None
     response: Response | None = None
     try:
         try:
             if not ctx._tokens:
                 ctx.bind()
-            if ctx.request_made and ctx.match_error is not None:
-                raise ctx.match_error
-            if ctx.plan.opens:
+            if ctx.plan.opens or ctx.request_made:
                 await _open(ctx)
             if ctx.plan.plain is None or not ctx.answers_plainly:
                 response = await ctx.stages.full_dispatch(ctx)
             else:
                 value = await reply(ctx)
-                answer = plain_answer(ctx, value)
-                if answer is not None:
-                    return answer
-                response = await _finalized(ctx, value)
-            return _answer(ctx, response)
+                ctx.answer = plain_answer(ctx, value)
+                if ctx.answer is None:
+                    response = await _finalized(ctx, value)
+            if response is not None:
+                ctx.answer = _answer(ctx, response)
         except Exception as caught:
             error, unfit, response = caught, response, None
             response = await _handled(ctx, caught, unfit)
-            return await _sendable(ctx, response)
+            ctx.answer = await _sendable(ctx, response)
     except BaseException as caught:
         error = caught
         raise
@@ -66,21 +65,25 @@ async def exchange(ctx: AppContext) -> Answer:
         value = None  # it may be an error, in a frame of whose traceback this is
         if ctx.preserve is not None:
             ctx.preserve(ctx)
-        if renewed(ctx).tears_down:
+        plan = ctx.plan
+        if (plan if plan.number == plan.version.number else renewed(ctx)).tears_down:
             await _tear_down(ctx, error, response)
+        elif ctx._tokens is BOUND and _cv_app.get(None) is ctx:
+            ctx._tokens = ()  # what `unbind` does where nothing is unusual
         else:
             ctx.unbind()
         error = None  # an error in a frame of its own traceback is a reference cycle
 
 
 async def _open(ctx: AppContext) -> None:
+    if ctx.match_error is not None:
+        raise ctx.match_error
     await open_session(ctx)
     if appcontext_pushed.receivers:
         await emit(ctx, appcontext_pushed)
 
 
-def _answer(ctx: AppContext, response: Response | None) -> Answer:
-    assert response is not None
+def _answer(ctx: AppContext, response: Response) -> Answer:
     request = ctx.request if ctx.request_made or response.reads_environ else None
     answer = response.asgi_answer(method_of(ctx), request)
     return answer if ctx.answers_plainly else (*answer[:3], response)
@@ -160,10 +163,11 @@ async def reply(ctx: AppContext) -> t.Any:
             if ctx.plan.prepares or ctx.body_has_work:
                 value = await _prepare(ctx)
             if value is None:
-                value = stages.dispatch(ctx)
+                dispatch = stages.dispatch  # so written it is found quicker
+                value = dispatch(ctx)
                 if value.__class__ is Coroutine or hasattr(value, "__await__"):
                     value = await value
-            if ctx.lifetime is not None:
+            if ctx.leaves_open and ctx.lifetime is not None:
                 await ctx.lifetime.view_over()
         finally:
             if ctx.lane is LOOP:

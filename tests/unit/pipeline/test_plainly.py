@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from asyncflask.ctx import ServedContext
 from asyncflask.json.provider import DefaultJSONProvider
 from asyncflask.pipeline.hooks import Plan
 from asyncflask.pipeline.plainly import MOST_READY, Plainly
+from asyncflask.pipeline.respond import plain_answer
 from asyncflask.plain import is_plain
 
 pytestmark = pytest.mark.skipif(is_plain(), reason="short ways are switched off")
@@ -44,23 +46,27 @@ def app() -> App:
     return App("plainly", static_folder=None)
 
 
+def answer(app: App, method: str, value: Any) -> Any:
+    plan = app.plan_for(None, app.stages)
+    assert plan.plain is not None
+    ctx: Any = SimpleNamespace(plan=plan, touched=False, has_cookies=False, request_made=False, method=method)
+    return plain_answer(ctx, value)
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize("kind", [Response, Typed, Helping])
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_it_is_what_a_response_gives(app: App, kind: type[Response], value: Any, method: str) -> None:
     app.response_class = kind
-    plainly = Plainly.of(app)
-    assert plainly is not None
     with app.test_request_context("/"):
-        assert plainly.answer(method, value) == app.make_response(value).asgi_answer(method)
+        assert answer(app, method, value) == app.make_response(value).asgi_answer(method)
 
 
 @pytest.mark.parametrize(
     "value", [None, 1, ("x", 201), iter("x"), Response("x"), bytearray(b"x"), type("S", (str,), {})()]
 )
 def test_everything_else_is_left_to_a_response(app: App, value: Any) -> None:
-    plainly = Plainly.of(app)
-    assert plainly is not None and plainly.answer("GET", value) is None
+    assert answer(app, "GET", value) is None
 
 
 @pytest.mark.parametrize("kind", [Own, Closing, type("Status", (Response,), {"default_status": 201})])
@@ -70,12 +76,10 @@ def test_a_class_with_its_own_ways_makes_responses(app: App, kind: type[Response
 
 
 def test_what_cannot_be_written_fails_as_in_a_response(app: App) -> None:
-    plainly = Plainly.of(app)
-    assert plainly is not None
     with pytest.raises(TypeError, match="set is not JSON serializable"):
-        plainly.answer("GET", {"a": {1}})
+        answer(app, "GET", {"a": {1}})
     with pytest.raises(UnicodeEncodeError):
-        plainly.answer("GET", "\udc00")
+        answer(app, "GET", "\udc00")
 
 
 class Upper(DefaultJSONProvider):
