@@ -183,7 +183,7 @@ def with_access_log(app: t.Any, kind: t.Any) -> t.Any:
     return app
 
 
-def _written_by(make_line: t.Callable[[Access], str | None], access: Access) -> None:
+def _written_by(make_line: t.Callable[[Access], object], access: Access) -> None:
     line = make_line(access)
     if line is not None:
         log.info("%s", line)

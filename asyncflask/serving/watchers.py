@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from .options import BadOption
 from .watching import IGNORED, Watched, is_environment, walk
 
-SHARE = 0.004
+SHARE = 0.002
 """Share of one core that looking at files may take which nobody has loaded."""
 
 Found = Callable[[str], None]
@@ -172,7 +172,7 @@ class WatchdogWatcher(EventWatcher):
         new = threading.Event()
 
         class Handler(FileSystemEventHandler):
-            def on_any_event(handler, event: FileSystemEvent) -> None:
+            def on_any_event(_, event: FileSystemEvent) -> None:
                 if event.event_type in ("created", "modified", "moved", "closed"):
                     path = os.fsdecode(event.dest_path or event.src_path)
                     is_folder = event.is_directory and event.event_type != "modified"

@@ -65,7 +65,7 @@ def burst(program, target, count):
     ("options", "mode", "thread"),
     [
         ("", "1 process, 40 threads", "asyncflask-"),
-        ("threaded=False", "1 process, no threads", "MainThread"),
+        pytest.param("threaded=False", "1 process, no threads", "MainThread", marks=pytest.mark.slow),
         ("processes=2, threads=3", "2 processes, 3 threads each", "asyncflask-"),
         ("processes=2, threaded=False", "2 processes, no threads", "MainThread"),
     ],
@@ -102,7 +102,10 @@ def test_a_program_under_the_command_line_does_not_run_its_server(tmp_path):
 # -- stopping
 
 
-@pytest.mark.parametrize("options", ["threads=100", "threads=50, processes=2", "threaded=True"])
+@pytest.mark.parametrize(
+    "options",
+    ["threads=100", "threads=50, processes=2", pytest.param("threaded=True", marks=pytest.mark.slow)],
+)
 def test_requests_in_flight_end_after_sigterm(run, options):
     program = run(options)
     wait = burst(program, "/slow" if "threads" in options else "/aslow", 100)

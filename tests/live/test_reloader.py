@@ -96,7 +96,7 @@ def run(project):
 @pytest.mark.parametrize(
     "options",
     [
-        "reloader_type='auto', threaded=True",
+        pytest.param("reloader_type='auto', threaded=True", marks=pytest.mark.slow),
         "reloader_type='stat', reloader_interval=0.1, processes=2",
         pytest.param("reloader_type='watchdog'", marks=pytest.mark.slow),
     ],
