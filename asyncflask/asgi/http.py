@@ -411,13 +411,14 @@ def _work(app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive
     inside, outside = contexts
     try:
         answer = _work_out(app, ctx, bridge, contexts, receive, send)
-        if answer is None or ctx.lifetime is None:
+        if answer is None or ctx.lifetime is None or not ctx.lifetime.needs_thread:
             return answer
         # What was opened in this thread is closed in it, after the last byte.
         bridge.run(_send(answer, app, ctx, inside, receive, send), outside)
         return None
     finally:
-        end_lifetime(ctx, inside, bridge)
+        if ctx.lifetime is not None and ctx.lifetime.needs_thread:
+            end_lifetime(ctx, inside, bridge)
 
 
 def _work_out(

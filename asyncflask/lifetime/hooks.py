@@ -14,7 +14,7 @@ from ..threads import WorkerPool, background, current_bridge
 from ..wrappers import Websocket
 from .jobs import Job, Jobs, background_job, pending_after
 from .managers import check_plain, check_yields
-from .periodic import Periodic, PeriodicJob
+from .periodic import Periodic
 from .request import RequestLifetime
 from .resource import Resource, Scope
 from .state import State
@@ -203,6 +203,7 @@ class Lifetimes:
         job = background_job(app, self.serving_here().bridge, _name or jobs.name_for(func), func, args, kwargs)
         jobs.add(job)
         owner: AppContext | None = _cv_request.get(None)
+        job.of_request = owner is not None
         if owner is not None and owner.is_bound and not isinstance(owner.request, Websocket):
             lifetime = RequestLifetime.of_current()
             if not lifetime.is_answered:
@@ -263,10 +264,14 @@ class Lifetimes:
     def _look_again(self) -> None:
         self.__dict__.pop("stages", None)
 
-    async def background_settled(self) -> None:
-        """Wait for the background work on the running loop, at most ``BACKGROUND_TASK_SHUTDOWN_TIMEOUT`` seconds."""
-        loop = asyncio.get_running_loop()
-        jobs = [job for job in self.background_tasks.of(loop) if not isinstance(job, PeriodicJob)]
+    async def background_settled(self, but: t.Container[str] = ()) -> None:
+        """Wait for the background work of requests on the running loop, as long as a shutdown would.
+
+        Args:
+            but: names of jobs that are not waited for.
+        """
+        jobs = self.background_tasks.of(asyncio.get_running_loop())
+        jobs = [job for job in jobs if job.of_request and job.name not in but]
         await pending_after(jobs, t.cast("App", self).config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"])
 
     def close_lifetime(self, ctx: AppContext, error: BaseException | None) -> None:
@@ -301,9 +306,11 @@ class Lifetimes:
         bridge = bridge or self.bridge_here()
         serving = self.servings.get(bridge.loop)
         if serving is None:
-            for loop in [known for known in self.servings if known.is_closed()]:
-                del self.servings[loop]
-            serving = self.servings[bridge.loop] = Serving(t.cast("App", self), bridge)
+            for known in self.servings.keyrefs():
+                if (loop := known()) is not None and loop.is_closed():
+                    self.servings.pop(loop, None)
+            # Two threads may come here at once.
+            serving = self.servings.setdefault(bridge.loop, Serving(t.cast("App", self), bridge))
             if bridge is background():
                 stop_at_exit(serving)
         return serving

@@ -54,6 +54,8 @@ class Job:
         #: told when it ends, on the loop; the registry and groups of jobs are
         self.callbacks: list[t.Callable[[Job], None]] = []
         self.error: BaseException | None = None
+        #: whether a request has asked for it
+        self.of_request: bool = False
         self._work = work
         self._context = context
         self._future: futures.Future[t.Any] = futures.Future()

@@ -49,6 +49,11 @@ class RequestLifetime:
         self.view_is_over: bool = False
         self.is_answered: bool = False
 
+    @property
+    def needs_thread(self) -> bool:
+        """Whether what was opened in the thread of a ``def`` view is to be closed there."""
+        return any(not manager.asynchronous for manager in self.managers)
+
     @staticmethod
     def of_current() -> RequestLifetime:
         """Return that of the request being handled here, or of the application context where there is none.

@@ -150,9 +150,10 @@ class FlaskClient(werkzeug.test.Client):
             link = ClientLink(bridge, environ, preserve=environ.get(PRESERVE))
             exchange = Exchange(scope_from_environ(environ) | {"asyncflask.client": link}, request_body(environ))
             try:
+                before = tuple(vars(self.application).get("background_tasks", ()))
                 bridge.serve(exchange.run(self.application.asgi), context)
                 if vars(self.application).get("background_tasks"):
-                    bridge.serve(self.application.background_settled(), Context())
+                    bridge.serve(self.application.background_settled(but=before), Context())
             finally:
                 for variable, value in (link.context or context).items():
                     if variable is not _cv_app and variable.get(_UNSET) is not value:

@@ -364,6 +364,34 @@ def test_outside_of_any_loop_it_runs_on_the_process_wide_one(app):
         assert app.add_background_task(work).wait(LIMIT) is False
 
 
+def test_the_sync_client_waits_for_the_work_of_its_request_and_for_no_other(app):
+    app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = 0.05
+    ran = []
+
+    async def endless():
+        await asyncio.Event().wait()
+
+    @app.before_serving
+    async def consume():
+        app.add_background_task(endless, _name="endless")
+
+    async def work():
+        await asyncio.sleep(0)
+        ran.append(1)
+
+    @app.get("/")
+    def index():
+        app.add_background_task(work)
+        return ""
+
+    with app.test_client() as client:
+        client.get("/")
+        assert ran == [1] and list(app.background_tasks) == ["endless"]
+        client.get("/")
+        assert ran == [1, 1]
+    assert not app.background_tasks
+
+
 # -- again and again ---------------------------------------------------------------------------------------------------
 
 

@@ -222,6 +222,62 @@ async def test_it_is_closed_when_the_client_leaves(app, body, pieces):
     assert events == ["opened", ("closed", None, f"/{body}")]
 
 
+@pytest.mark.parametrize("kind", ["def", "async"])
+@pytest.mark.parametrize("body", ["def", "async"])
+def test_a_body_that_is_never_begun(app, asked, body, kind):
+    events = []
+    resource = make(app, kind, events)
+
+    @app.get("/")
+    async def index():
+        await resource
+
+        async def steps():
+            yield await resource
+
+        return steps() if body == "async" else iter(["x"])
+
+    assert asked("/", "HEAD").status == 200
+    assert events == ["opened", ("closed", None, "/")]
+
+
+@pytest.mark.parametrize("kind", ["def", "async"])
+async def test_a_request_that_outlives_its_client(app, kind):
+    events = []
+    resource = make(app, kind, events)
+    inside, go = asyncio.Event(), asyncio.Event()
+
+    @app.get("/", on_disconnect="shield")
+    async def index():
+        await resource
+        inside.set()
+        await go.wait()
+        return "x"
+
+    client = Client(environ_of("/"))
+    task = asyncio.create_task(app(client.scope, client.receive, client.send))
+    await inside.wait()
+    client.leave()
+    go.set()
+    await task
+    assert events == ["opened", ("closed", None, "/")]
+
+
+async def test_a_view_that_fails_after_a_resource_of_a_thread(app):
+    events = []
+    resource = make(app, "def", events)
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+
+    @app.get("/")
+    def index():
+        resource.get()
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await ask(app, "/")
+    assert events == ["opened", ("closed", "LookupError", "/")]
+
+
 async def test_a_cancelled_view_is_told_of(app):
     events = []
     resource = make(app, "async", events)

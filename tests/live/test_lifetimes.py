@@ -83,6 +83,19 @@ def test_a_client_that_leaves_in_the_middle_closes_the_resource(app, serve_each,
     assert events == ["start", f"closed /stream/{kind}"]
 
 
+@pytest.mark.parametrize("kind", ["def", "async"])
+def test_a_stream_that_the_shutdown_ends_closes_the_resource(app, serve, events, kind):
+    app.config["STREAM_SHUTDOWN_TIMEOUT"] = 0.05
+    live = serve(app)
+    with live.connect() as wire:
+        wire.send(b"GET /stream/%s HTTP/1.1\r\nHost: x\r\n\r\n" % kind.encode())
+        wire.head()
+        app.begin_shutdown()
+        wire.leave()
+        live.stop()
+    assert events == ["start", f"closed /stream/{kind}", "stop"]
+
+
 def test_background_work_begins_after_the_answer_and_is_waited_for(app, serve, events):
     go = threading.Event()
 
