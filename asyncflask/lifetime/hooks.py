@@ -24,7 +24,6 @@ if t.TYPE_CHECKING:
     from datetime import timedelta
 
     from ..app import App
-    from ..asgi.mount import Mounts
     from ..ctx import AppContext
     from ..sansio.blueprints import BlueprintSetupState
     from ..threads import Bridge
@@ -45,7 +44,6 @@ class Lifetimes:
     """What `App` has of this package."""
 
     if t.TYPE_CHECKING:
-        mounts: Mounts
 
         def bridge(self) -> Bridge: ...
 
@@ -223,12 +221,17 @@ class Lifetimes:
     def needs_start(self) -> bool:
         """Whether something is to be done before the first request, and no server has started the application."""
         held = vars(self)
-        wanted = any(held.get(name) for name in _NEED_START) or self.mounts.with_lifespan
-        return bool(wanted) and not any(serving.started for serving in self.servings.values())
+        return any(held.get(name) for name in _NEED_START) and not any(
+            serving.started for serving in self.servings.values()
+        )
 
-    async def start_serving(self) -> None:
-        """Run what comes before the first request, on the running loop. Raises what fails; the rest is undone then."""
-        await self.serving_here().start()
+    async def start_serving(self, *, mounts: bool = True) -> None:
+        """Run what comes before the first request, on the running loop. Raises what fails; the rest is undone then.
+
+        Args:
+            mounts: whether the lifespans of mounted applications are run.
+        """
+        await self.serving_here().start(mounts=mounts)
         self._look_again()
 
     async def stop_serving(self) -> None:
@@ -241,12 +244,15 @@ class Lifetimes:
             self._look_again()
 
     async def start_late(self, scope: t.Mapping[str, t.Any] | None = None) -> None:
-        """As `start_serving`, with the first request, where no server runs the lifespan; say so, once."""
+        """As `start_serving`, with the first request, where no server runs the lifespan; say so, once.
+
+        Mounted applications have no lifespan then either; those of ours start with their own first request.
+        """
         link = scope.get("asyncflask.client") if scope else None
         serving = self.serving_here(None if link is None else link.bridge)
         if not serving.started and not serving.is_test:
             self._tell_once(serving.bridge is background())
-        await self.start_serving()
+        await self.start_serving(mounts=False)
 
     def _tell_once(self, stops_at_exit: bool) -> None:
         logger = t.cast("App", self).logger

@@ -80,7 +80,7 @@ class MountedLifespan:
         """Tell it of a phase and return its answer; None if it ends without one."""
         assert self._task is not None
         self._inbox.put_nowait({"type": f"lifespan.{phase}"})
-        answer = asyncio.ensure_future(self._answers.get())
+        answer = asyncio.ensure_future(self._answer_to(phase))
         try:
             await asyncio.wait([self._task, answer], return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
@@ -90,6 +90,13 @@ class MountedLifespan:
             return None
         finally:
             answer.cancel()
+
+    async def _answer_to(self, phase: str) -> Message:
+        # An application that takes every scope for a request may say anything.
+        expected = (f"lifespan.{phase}.complete", f"lifespan.{phase}.failed")
+        while (answer := await self._answers.get()).get("type") not in expected:
+            continue
+        return answer
 
     async def _end(self) -> Exception | None:
         """Wait until its task has ended; one that waits for further messages is cancelled. Return what it raised."""

@@ -58,21 +58,25 @@ class Serving:
         self._entered: list[Manager] = []
         self._mounts: list[MountedLifespan] = []
         self._periodic: list[PeriodicJob] = []
-        self._sessions_open = False
+        self._sessions_open = self._with_mounts = False
 
     @property
     def is_test(self) -> bool:
         """Whether the sync test client makes the requests."""
         return isinstance(self.bridge, CallerBridge)
 
-    async def start(self) -> None:
+    async def start(self, *, mounts: bool = True) -> None:
         """Start, unless that has happened.
+
+        Args:
+            mounts: whether the lifespans of mounted applications are run.
 
         Raises:
             Exception: what kept the application from starting; a note says which function it was.
         """
         async with self._gate:
             if not self.started:
+                self._with_mounts = mounts
                 try:
                     await InContext(self._in_app_context(self._start), Context(), self.bridge)
                 except BaseException:
@@ -118,7 +122,8 @@ class Serving:
         self._sessions_open = True
         for resource in app.eager_resources:
             await self._done(ctx, "resource", resource.function, self.open_resource(resource))
-        await self._start_mounts(ctx)
+        if self._with_mounts:
+            await self._start_mounts(ctx)
         for periodic in app.periodic:
             job = PeriodicJob(app, self.bridge, periodic)
             app.background_tasks.add(job)

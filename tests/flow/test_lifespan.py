@@ -300,11 +300,17 @@ async def test_lifespans_of_mounted_applications_run_in_turn(app):
     async def knows_none(scope, receive, send):
         assert scope["type"] == "http"
 
+    async def takes_all_for_requests(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
     app.before_serving(lambda: setattr(app.state, "outer", 1))
     app.mount("/inner", inner)
     app.mount("/inner/again", inner)
     app.mount("/plain", plain)
     app.mount("/none", knows_none)
+    app.mount("/any", takes_all_for_requests)
     app.mount("/wsgi", lambda environ, start_response: [])
     async with Lifespan(app) as lifespan:
         assert events == ["inner begins with ['outer']", "plain begins"]
@@ -343,6 +349,25 @@ async def test_without_a_lifespan_the_first_request_starts_the_application_and_s
     assert caplog.text.count("The server runs no lifespan") == 1
     assert app.stages.serves_http_directly
     await app.shutdown()
+
+
+async def test_without_a_lifespan_a_mounted_application_of_ours_starts_with_its_own_first_request(app):
+    ran = []
+    inner = App("inner")
+    inner.before_serving(lambda: ran.append(1))
+    inner.add_url_rule("/", view_func=lambda: "inner")
+
+    async def foreign(scope, receive, send):
+        assert scope["type"] != "lifespan"
+
+    app.mount("/foreign", foreign)
+    app.mount("/inner", inner)
+    app.add_url_rule("/", view_func=lambda: "outer")
+    assert (await ask(app, "/")).text == "outer"
+    assert not ran
+    assert (await ask(app, "/inner/")).text == "inner"
+    assert ran == [1]
+    await inner.shutdown()
 
 
 async def test_a_start_with_the_first_request_that_fails_is_tried_again(app):
