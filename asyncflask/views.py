@@ -142,7 +142,8 @@ class MethodView(View):
         handler = getattr(self, method.lower(), None)
         if handler is None and method == "HEAD":
             handler = getattr(self, "get", None)
-        assert handler is not None, f"Unimplemented method {method!r}"
+        if handler is None:
+            raise AssertionError(f"Unimplemented method {method!r}")  # pytest would add to an `assert`
         if iscoroutinefunction(handler) and _on_a_loop():
             return handler(**kwargs)
         return current_app.ensure_sync(handler)(**kwargs)
