@@ -128,6 +128,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         THREADED=True,
         THREADS=40,
         THREAD_QUEUE_LIMIT=10_000,
+        WEBSOCKET_ORIGINS=None,
         WEBSOCKET_THREADS=100,
         WEBSOCKET_QUEUE=16,
         MAX_WEBSOCKET_MESSAGE=16 * 1024 * 1024,

@@ -11,7 +11,7 @@ import typing as t
 from collections import deque
 from contextvars import Context, copy_context
 
-from werkzeug.exceptions import HTTPException, ServiceUnavailable
+from werkzeug.exceptions import Forbidden, HTTPException, ServiceUnavailable
 
 from ..ctx import WORKER
 from ..lazy import late_module
@@ -157,6 +157,8 @@ async def serve_websocket(app: App, scope: Message, receive: Receive, send: Send
         fault = client_fault(scope, headers)
         if fault is not None:
             return await refuse(scope, send, fault)
+    if not may_come_from(headers.get(b"origin"), app.config["WEBSOCKET_ORIGINS"]):
+        return await refuse(scope, send, Forbidden("Pages of this origin may not open websockets here."))
     root_path, path = split_path(scope)
     line = Line(app, receive, send)
     context = copy_context()
@@ -184,6 +186,16 @@ async def serve_websocket(app: App, scope: Message, receive: Receive, send: Send
         websocket.hang_up()
         await line.hang_up()
         await close_lifetime(ctx, context, line.bridge)
+
+
+def may_come_from(origin: bytes | None, allowed: t.Collection[str] | None) -> bool:
+    """Return whether a page may open a websocket: browsers let any page do so, with the user's cookies.
+
+    Args:
+        origin: the Origin header; None is no browser. (RFC 6455 section 10.2.)
+        allowed: origins such as ``https://example.org``; None: all.
+    """
+    return origin is None or allowed is None or origin.decode("latin-1") in allowed
 
 
 async def _converse(app: App, ctx: AppContext, context: Context, line: Line, websocket: Websocket) -> None:

@@ -137,26 +137,25 @@ def said(ws, kind, name):
             return message
 
 
-def test_two_workers_and_one_redis():
+def test_several_processes_and_one_redis():
     if shutil.which("redis-server") is None:
         pytest.skip("no redis-server on the path; Debian has it in redis-server")
     redis = free_port()
     options = ("--port", str(redis), "--bind", "127.0.0.1", "--save", "")
+    shared = {"REDIS_URL": f"redis://127.0.0.1:{redis}"}
     with (
         running("redis-server", *options, port=redis),
-        serving(workers=2, REDIS_URL=f"redis://127.0.0.1:{redis}") as port,
+        serving(workers=2, **shared) as one,
+        serving(**shared) as other,
         contextlib.ExitStack() as stack,
     ):
-        here, processes = {}, set()
-        for number in range(60):  # the kernel chooses the worker, and soon has chosen both
-            name = f"n{number}"
-            here[name] = enter(stack, port, name)
-            processes.add(said(here[name], "came", name)["process"])
-            if len(processes) == 2 and len(here) >= 4:
-                break
-        assert len(processes) == 2, "one worker got all connections"
-        here["n0"].send('{"text": "to all"}')
-        assert [said(ws, "said", "n0")["text"] for ws in here.values()] == ["to all"] * len(here)
+        names = {"Ada": one, "Bob": one, "Eve": one, "Joe": other}
+        here = {name: enter(stack, port, name) for name, port in names.items()}
+        processes = {name: said(ws, "came", name)["process"] for name, ws in here.items()}
+        assert processes["Ada"] != processes["Joe"]  # which worker has the others is left to the kernel
+        for name in names:
+            here[name].send('{"text": "to all"}')
+            assert [said(ws, "said", name)["text"] for ws in here.values()] == ["to all"] * len(here)
 
 
 def test_without_redis_the_start_says_so():

@@ -180,6 +180,7 @@ async def test_mounted_apps_and_prefixes(app, echo):
         await websocket.send("outer")
 
     async def bare(scope, receive, send):
+        assert scope["type"] == "websocket"  # so that it takes part in no lifespan
         await receive()
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": scope["root_path"]})
@@ -187,6 +188,7 @@ async def test_mounted_apps_and_prefixes(app, echo):
 
     outer.mount("/ours", app)
     outer.mount("/bare", bare)
+    await outer.startup()
     async with talk(outer.asgi, "/ours/echo") as ws:
         ws.say("through")
         assert await ws.hear() == "through"
@@ -194,6 +196,7 @@ async def test_mounted_apps_and_prefixes(app, echo):
         assert await ws.hear() == "/bare"
     async with talk(outer.asgi, "/") as ws:
         assert await ws.hear() == "outer"
+    await outer.shutdown()
 
 
 async def test_middleware_sees_websockets(app, echo):
@@ -615,6 +618,23 @@ async def test_a_host_that_is_not_trusted(app, echo):
         async with talk(app, "/echo", headers={"Host": "evil.test"}):
             pass
     assert refused.value.status == 400 and not called
+
+
+@pytest.mark.parametrize(
+    "origin, status", [("https://a.test", 101), (None, 101), ("https://b.test", 403), ("https://a.test.b", 403)]
+)
+async def test_pages_of_other_origins(app, echo, origin, status):
+    app.config["WEBSOCKET_ORIGINS"] = ["https://a.test"]
+    headers = {} if origin is None else {"Origin": origin}
+    if status == 101:
+        async with talk(app, "/echo", headers=headers) as ws:
+            ws.say("a")
+            assert await ws.hear() == "a"
+        return
+    with pytest.raises(Refused) as refused:
+        async with talk(app, "/echo", headers=headers):
+            pass
+    assert refused.value.status == status and b"Pages of this origin" in refused.value.body
 
 
 async def test_two_hosts_are_refused(app, echo):
