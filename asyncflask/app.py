@@ -539,7 +539,8 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     def raise_routing_exception(self, request: Request) -> t.NoReturn:
         """Raise the error of matching. While debugging, a redirect that would lose the body says so instead."""
         error = request.routing_exception
-        assert error is not None, "there is no routing exception to raise"
+        if error is None:
+            raise AssertionError("there is no routing exception to raise")
         loses_body = isinstance(error, RequestRedirect) and error.code not in (307, 308)
         if self.debug and loses_body and request.method not in ("GET", "HEAD", "OPTIONS"):
             from .debughelpers import FormDataRoutingRedirect
