@@ -146,6 +146,9 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     #: how sessions are opened and saved
     session_interface: SessionInterface = SecureCookieSessionInterface()
 
+    #: seconds that `shutdown` gives worker threads to end what they do
+    threads_patience: float = 30.0
+
     _bridge: PoolBridge | None = None
     _signals: SignalWatch | None = None
 
@@ -411,7 +414,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     async def _let_go(self) -> None:
         if self._signals is not None:
             self._signals.stop()
-        await asyncio.to_thread(self.close_threads)
+        await asyncio.to_thread(self.close_threads, self.threads_patience)
         self._bridge = None
 
     def begin_shutdown(self) -> None:

@@ -30,6 +30,7 @@ LAST_WORDS = 1.0
 """Seconds that requests which were cut off have for their teardown."""
 
 log: logging.Logger = logging.getLogger("uvicorn.error")
+_left: list[asyncio.Runner] = []
 
 
 class Server(uvicorn.Server):
@@ -59,6 +60,10 @@ class Server(uvicorn.Server):
         self.channel = channel
         self.signals = [*STOPS, HURRY] if hurries and HURRY is not None else STOPS
         self.caught: list[int] = [] if caught is None else caught
+        #: whether a request goes on although it was cut off: a thread that nothing can stop
+        self.stuck = False
+        #: called then, before the application is shut down
+        self.when_stuck: t.Callable[[], None] = lambda: None
         #: what `passthrough_errors` lets through
         self.failure: BaseException | None = None
         self._wake: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
@@ -97,6 +102,19 @@ class Server(uvicorn.Server):
             self.force_exit = True
         self.caught.append(sig)
         self.stop()
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve on a loop of its own; see `uvicorn.Server.run`."""
+        runner = asyncio.Runner(loop_factory=self.config.get_loop_factory())
+        try:
+            runner.run(self.serve(sockets=sockets))
+        finally:
+            if self.stuck:
+                # To close the loop is to wait for every task, and so for the thread: left to the end of the process.
+                runner.get_loop().set_exception_handler(lambda loop, context: None)
+                _left.append(runner)
+            else:
+                runner.close()
 
     # -- the order of events ---------------------------------------------------------------------------------------
 
@@ -178,7 +196,10 @@ class Server(uvicorn.Server):
         for task in tasks:
             task.cancel("The server stops.")
         if tasks:
-            await asyncio.wait(tasks, timeout=LAST_WORDS)
+            _, going_on = await asyncio.wait(tasks, timeout=LAST_WORDS)
+            self.stuck = bool(going_on)
+            if self.stuck:
+                self.when_stuck()
         for connection in list(self.server_state.connections):
             if (transport := getattr(connection, "transport", None)) is not None:
                 transport.abort()

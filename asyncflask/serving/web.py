@@ -8,7 +8,6 @@ import socket
 import sys
 import threading
 import typing as t
-from functools import partial
 
 import click
 
@@ -66,6 +65,7 @@ class WebServer:
         self._asgi: t.Any = None
         self._server: Server | None = None
         self._stopped = False
+        self._stuck = False
         self._kept = Kept()
         self._idle = threading.Event()
         self._idle.set()
@@ -214,6 +214,9 @@ class WebServer:
         )
         if self._stopped:
             return []
+        ours = self.options.app
+        if ours is not None:
+            server.when_stuck = lambda: setattr(ours, "threads_patience", 0.0)
         try:
             server.run(sockets=[self.socket])
         except SystemExit as end:
@@ -221,6 +224,8 @@ class WebServer:
             raise SystemExit(1 if end.code == 3 else end.code) from None
         finally:
             self._server = None
+            self._stuck = server.stuck
+            vars(ours or self).pop("threads_patience", None)  # for the next time
         if server.failure is not None:
             raise server.failure
         return server.caught
@@ -286,7 +291,7 @@ class WebServer:
         if options.passthrough_errors:
             app = passing(app, self._fail)
         pool = WorkerPool(options.thread_count(), name="asyncflask-wsgi")
-        self._closes.append(partial(_close, pool, options.graceful_timeout))
+        self._closes.append(lambda: _close(pool, 0.0 if self._stuck else options.graceful_timeout))
         return WSGIAdapter(app, pool=pool)
 
     def _debugged(self, app: t.Any) -> t.Any:

@@ -58,6 +58,13 @@ async def sse():
     return events(), {"Content-Type": "text/event-stream"}
 
 
+@app.get("/stuck")
+def stuck():
+    print("stuck began", flush=True)
+    time.sleep(600)  # nothing can end it, and nobody waits for it
+    return ""
+
+
 @app.get("/forever")
 async def forever():
     print("forever began", flush=True)

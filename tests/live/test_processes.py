@@ -143,6 +143,16 @@ def test_a_request_that_takes_too_long_is_cut_off(run):
     assert "forever was torn down" in program.text
 
 
+@pytest.mark.parametrize("options", ["", "processes=2"])
+def test_a_thread_that_does_not_end_is_not_waited_for(run, options):
+    program = run(", ".join(filter(None, ["graceful_timeout=0.2", options])))
+    burst(program, "/stuck", 1)
+    program.wait_for("stuck began")
+    assert program.end() == 0
+    assert "1 requests did not end within 0.2 seconds" in program.text
+    assert "Traceback" not in program.text and "pending" not in program.text
+
+
 def test_the_second_interrupt_does_not_wait(run):
     program = run()
     wait = burst(program, "/forever", 1)
