@@ -31,8 +31,8 @@ class Channel:
         self._end = end
         self.wants_files = wants_files
         self._rest = b""
-        self.ready = False
-        self.over = False
+        self.ready: bool = False
+        self.over: bool = False
 
     @staticmethod
     def pair() -> tuple[Channel, Channel]:

@@ -81,7 +81,7 @@ class Worker:
         self.process = process
         self.channel = channel
         self.successor_of = successor_of
-        self.retired = False
+        self.retired: bool = False
 
     def look(self) -> int | None:
         """Bring `serves` up to date; return the exit code if it has ended."""
@@ -108,14 +108,14 @@ class Supervisor:
     """
 
     def __init__(self, server: WebServer, restarts: bool = True) -> None:
-        self.server = server
-        self.wanted = server.options.processes
-        self.restarts = restarts
+        self.server: WebServer = server
+        self.wanted: int = server.options.processes
+        self.restarts: bool = restarts
         self.workers: list[Worker] = []
-        self.anew = False  # whether new workers run the command again: our own copy of the code is outdated
-        self.stopping = False
+        self.anew: bool = False  # whether new workers run the command again: our own copy of the code is outdated
+        self.stopping: bool = False
         self.caught: list[int] = []
-        self.retry_at = 0.0
+        self.retry_at: float = 0.0
         self.deadline: float | None = None
         self._events: SimpleQueue[int] = SimpleQueue()  # may be put into by a signal handler
         self._failed = False

@@ -58,10 +58,10 @@ class Server(uvicorn.Server):
         self.application = application
         self.grace = grace
         self.channel = channel
-        self.signals = [*STOPS, HURRY] if hurries and HURRY is not None else STOPS
+        self.signals: list[signal.Signals] = [*STOPS, HURRY] if hurries and HURRY is not None else STOPS
         self.caught: list[int] = [] if caught is None else caught
         #: whether a request goes on although it was cut off: a thread that nothing can stop
-        self.stuck = False
+        self.stuck: bool = False
         #: called then, before the application is shut down
         self.when_stuck: t.Callable[[], None] = lambda: None
         #: what `passthrough_errors` lets through

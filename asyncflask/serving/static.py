@@ -37,7 +37,7 @@ class StaticFiles:
 
     def __init__(self, app: t.Any, exports: list[tuple[str, str]]) -> None:
         self.app = app
-        self.exports = exports
+        self.exports: list[tuple[str, str]] = exports
         self._pool = WorkerPool(4, name="asyncflask-static")
         self._files = WSGIAdapter(_send, pool=self._pool)
 

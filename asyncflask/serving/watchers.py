@@ -26,11 +26,11 @@ class StatWatcher:
     """
 
     def __init__(self, watched: Watched, interval: float) -> None:
-        self.name = "stat"
+        self.name: str = "stat"
         self.watched = watched
         self.interval = interval
         #: set while nothing runs
-        self.urgent = threading.Event()
+        self.urgent: threading.Event = threading.Event()
         self._times: dict[str, int] = {}
         self._cold: list[str] = []
         self._known_cold = False
@@ -95,12 +95,12 @@ class EventWatcher:
     Every folder is watched by itself, so that those which are ignored cost nothing.
     """
 
-    name = ""
+    name: str = ""
 
     def __init__(self, watched: Watched, interval: float) -> None:
         self.watched = watched
         #: of no use here: changes are told at once, as is everything in `interval`
-        self.urgent = threading.Event()
+        self.urgent: threading.Event = threading.Event()
         self._end = threading.Event()
 
     def prepare(self) -> None:
@@ -134,7 +134,7 @@ class EventWatcher:
 class WatchfilesWatcher(EventWatcher):
     """Is told through watchfiles."""
 
-    name = "watchfiles"
+    name: str = "watchfiles"
 
     def run(self, found: Found) -> None:
         """See `EventWatcher.run`."""
@@ -162,7 +162,7 @@ class WatchfilesWatcher(EventWatcher):
 class WatchdogWatcher(EventWatcher):
     """Is told through watchdog."""
 
-    name = "watchdog"
+    name: str = "watchdog"
 
     def run(self, found: Found) -> None:
         """See `EventWatcher.run`."""

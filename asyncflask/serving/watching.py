@@ -31,9 +31,9 @@ class Watched:
 
     def __init__(self, extra: Iterable[str] = (), exclude: Iterable[str] = (), loaded: Iterable[str] = ()) -> None:
         extra = [os.path.abspath(path) for path in extra]
-        self.exclude = tuple(exclude)
+        self.exclude: tuple[str, ...] = tuple(exclude)
         self.files: set[str] = {path for path in extra if not os.path.isdir(path)}
-        self.roots = sorted(
+        self.roots: list[str] = sorted(
             {os.path.abspath(path) for path in (*sys.path, *extra) if os.path.isdir(path or ".")}
             - {os.path.abspath(path) for path in _INSTALLED}
         )
