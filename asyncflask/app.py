@@ -24,6 +24,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError, RequestRedirect
 
 from . import typing as ft
+from .asgi.before_send import Look, on_asgi, on_wsgi
 from .asgi.http import end_lifetime, serve_http
 from .asgi.lifespan import serve_lifespan
 from .asgi.mount import Mounts, is_asgi
@@ -64,6 +65,8 @@ else:
 _sentinel: t.Any = object()
 
 _POOLS = ("threads", "side_threads", "late_threads", "stream_threads", "websocket_threads", "background_threads")
+
+L = t.TypeVar("L", bound=Look)
 
 Step = t.Coroutine[t.Any, t.Any, None]
 Handshake = t.Coroutine[t.Any, t.Any, "list[tuple[bytes, bytes]]"]
@@ -167,6 +170,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         if type(self).__call__ is App.__call__:
             vars(self)["__call__"] = CoroutineCall(self)
         self.mounts: Mounts = Mounts()
+        self.before_send_funcs: list[Look] = []
         #: set when the server has been told to stop (Quart has the name)
         self.shutdown_event: ShutdownEvent = ShutdownEvent()
         self.open_streams: OpenStreams = OpenStreams()
@@ -259,6 +263,8 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     async def asgi_app(self, scope: dict[str, t.Any], receive: Receive, send: Send) -> None:
         """Serve one connection scope. Assign a middleware: ``app.asgi_app = Middleware(app.asgi_app)``."""
         kind = scope["type"]
+        if self.before_send_funcs and kind == "http":
+            send = on_asgi(send, self.before_send_funcs, scope)
         if kind == "lifespan":
             if "state" in scope:
                 self.state.share(scope["state"])
@@ -328,6 +334,8 @@ class App(Resources, Lifetimes, Testable, SansioApp):
             case (scope, receive, send):
                 return self.asgi_app(scope, receive, send)
             case (environ, start_response):
+                if self.before_send_funcs:
+                    start_response = on_wsgi(start_response, self.before_send_funcs, environ)
                 return self.wsgi_app(environ, start_response)
             case (scope,):
                 return lambda receive, send: self.asgi_app(scope, receive, send)
@@ -335,6 +343,20 @@ class App(Resources, Lifetimes, Testable, SansioApp):
             f"An app is called with (scope, receive, send) by ASGI servers or with (environ, start_response) by WSGI"
             f" servers, not with {len(args)} arguments."
         )
+
+    def before_send(self, f: L) -> L:
+        """Register a function that sees the head of every answer just before it is sent, and may change it.
+
+        It is given a `ResponseHead`: `status`, `headers`, and `method` and `path` of the request. Unlike an after hook
+        it also sees refusals and what mounted applications answer, and has no request context. What it raises is
+        logged, and the answer sent all the same. It must not wait: TypeError for an ``async def`` function.
+        """
+        self._check_setup_finished("before_send")
+        if iscoroutinefunction(f):
+            raise TypeError("A before_send function can't be 'async def': the answer is not to wait for it.")
+        self.before_send_funcs.append(f)
+        self.__dict__.pop("stages", None)
+        return f
 
     def mount(self, prefix: str, app: t.Any) -> None:
         """Serve another ASGI or WSGI application under a prefix; it wins over our own rules there.

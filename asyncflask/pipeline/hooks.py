@@ -95,8 +95,8 @@ class Plan:
     """
 
     __slots__ = (
-        "after", "answers_options", "app_teardown", "before", "endpoint", "finishes", "goes_straight", "lane",
-        "number", "on_disconnect", "opens", "plain", "prepares", "preprocesses", "processes", "rule", "starts",
+        "after", "answers_options", "app_teardown", "before", "endpoint", "finishes", "full_dispatch", "goes_straight",
+        "lane", "number", "on_disconnect", "opens", "plain", "prepares", "preprocesses", "processes", "rule", "starts",
         "stream_body", "teardown", "tears_down", "thread_limit", "url_processors", "version", "view", "view_is_async",
     )  # fmt: skip
 
@@ -120,6 +120,8 @@ class Plan:
     tears_down: bool
     #: how to answer without making a response, where nothing would look at it; None: something would
     plain: Plainly | None
+    #: the stage, with the middleware around it
+    full_dispatch: t.Callable[..., t.Any]
     lane: Lane
     #: whether it runs on the loop, and whoever leaves does not matter
     goes_straight: bool
@@ -160,10 +162,22 @@ class Plan:
         self.tears_down = bool(self.teardown or self.app_teardown or stages.replaced & _TEARDOWNS) or any(
             signal.has_receivers_for(app) for signal in ends
         )
-        looked_at = self.processes or self.finishes or stages.sees_responses
+        layers = self._put_around(app, rule, scopes, stages)
+        looked_at = self.processes or self.finishes or stages.sees_responses or bool(layers)
         self.plain = None if looked_at else Plainly.of(app)
-        self.lane = self._choose_lane(app, getattr(rule, "threaded", None), stages)
+        blocking = stages.sync_overrides or not all(asynchronous for _, asynchronous in layers)
+        self.lane = self._choose_lane(app, getattr(rule, "threaded", None), stages, blocking)
         self.goes_straight = self.lane is not WORKER and self.on_disconnect == "finish"
+
+    def _put_around(
+        self, app: App, rule: Rule | None, scopes: tuple[str | None, ...], stages: Stages
+    ) -> tuple[Step, ...]:
+        layers: tuple[Step, ...] = ()
+        if stages.limits_time:  # requests, not websockets
+            functions = (f for s in scopes for f in app.middleware_funcs.get(s, ()))
+            layers = (*_steps(app, functions), *_steps(app, getattr(rule, "middleware", ())))
+        self.full_dispatch = stages.around(layers, stages.full_dispatch) if layers else stages.full_dispatch
+        return layers
 
     def _limit(self, seconds: float) -> None:
         if self.view_is_async and self.view is not None:
@@ -171,17 +185,17 @@ class Plan:
         else:
             self.thread_limit = seconds
 
-    def _choose_lane(self, app: App, wish: bool | None, stages: Stages) -> Lane:
+    def _choose_lane(self, app: App, wish: bool | None, stages: Stages, blocking: bool) -> Lane:
         # A stage that was replaced by a sync method needs a thread wherever it may have to wait for the loop, whatever
         # the view is. Without any view, the hooks decide: sync ones stay together.
         threaded: bool = app.config["THREADED"]
-        on_loop = self.view_is_async and not stages.sync_overrides
+        on_loop = self.view_is_async and not blocking
         if on_loop and self.view is None:
             on_loop = all(asynchronous for _, asynchronous in (*self.before, *self.after, *self.teardown))
         if on_loop:
             return LOOP if threaded else INLINE
         waits = self._is_wrapped_async or stages.blocks
-        if waits or (stages.sync_overrides and (self.view_is_async or self._has_async_steps(app))):
+        if waits or (blocking and (self.view_is_async or self._has_async_steps(app))):
             return WORKER
         return WORKER if (threaded if wish is None else wish) else INLINE
 

@@ -46,7 +46,7 @@ async def exchange(ctx: AppContext) -> None:
             if ctx.plan.opens or ctx.request_made:
                 await _open(ctx)
             if ctx.plan.plain is None or not ctx.answers_plainly:
-                response = await ctx.stages.full_dispatch(ctx)
+                response = await ctx.plan.full_dispatch(ctx)
             else:
                 value = await reply(ctx)
                 ctx.answer = plain_answer(ctx, value)

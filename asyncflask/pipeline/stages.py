@@ -10,6 +10,7 @@ import typing as t
 from .. import signals
 from ..config import Config
 from . import converse, fail, hooks, respond, run
+from .around import around
 from .hooks import call, is_async
 from .match import Matcher, Target
 
@@ -81,6 +82,8 @@ class Stages:
     save_session: Stage = staticmethod(respond.save_session)
     #: whether a sync view needs a thread whatever the app says, because it has to wait for its client
     blocks: bool = False
+    #: the function that makes one stage of another and of what is put around it
+    around = staticmethod(around)
     #: whether a view that takes too long is given up
     limits_time: bool = True
 
@@ -99,6 +102,7 @@ class Stages:
         self.wsgi_app_is_ours = "wsgi_app" not in self.replaced
         #: whether `asgi_app` would do nothing for an HTTP request but serve it
         self.serves_http_directly = self.wsgi_app_is_ours and "asgi_app" not in self.replaced and not app.mounts.apps
+        self.serves_http_directly &= not app.before_send_funcs
         #: whether the first request has to start the application, as no server does
         self.needs_start: bool = app.needs_start
         self.serves_http_directly &= not self.needs_start

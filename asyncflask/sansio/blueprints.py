@@ -42,6 +42,7 @@ _MERGED_TABLES = (
     "before_request_funcs",
     "after_request_funcs",
     "teardown_request_funcs",
+    "middleware_funcs",
     "before_websocket_funcs",
     "after_websocket_funcs",
     "teardown_websocket_funcs",

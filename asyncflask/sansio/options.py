@@ -1,7 +1,7 @@
 """The options of a route: which there are, and what each may be.
 
-`threaded`, `stream_body`, `on_disconnect` and `timeout` are ours and end as attributes of the rule; the rest belongs to
-Werkzeug's `Rule`. A wrong one is refused where it is written, with the rule's text in the message.
+`threaded`, `stream_body`, `on_disconnect`, `timeout` and `middleware` are ours and end as attributes of the rule; the
+rest belongs to Werkzeug's `Rule`. A wrong one is refused where it is written, with the rule's text in the message.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ ROUTE_OPTIONS: t.Final[dict[str, tuple[t.Any, tuple[t.Any, ...]]]] = {
 #: Those that may have any value of a kind: name -> (value when not given, what raises an error for a wrong one).
 OPEN_OPTIONS: t.Final[dict[str, tuple[t.Any, t.Callable[[str, t.Any], None]]]] = {
     "timeout": (None, lambda rule, value: _check_timeout(rule, value)),
+    "middleware": ((), lambda rule, value: _check_middleware(rule, value)),
 }
 
 # said by parameters of add_url_rule and not among those of Rule
@@ -64,6 +65,11 @@ def _check_timeout(rule: str, value: t.Any) -> None:
         raise ValueError(problem)
 
 
+def _check_middleware(rule: str, value: t.Any) -> None:
+    if not isinstance(value, (list, tuple)) or not all(map(callable, value)):
+        raise TypeError(f"The option 'middleware' of the rule {rule!r} must be a list of functions, not {value!r}.")
+
+
 def check_websocket_options(rule: str, options: t.Mapping[str, t.Any]) -> None:
     """Refuse what a rule for websockets cannot have.
 
@@ -81,6 +87,8 @@ def check_websocket_options(rule: str, options: t.Mapping[str, t.Any]) -> None:
         raise ValueError(f"The websocket rule {rule!r} can't have 'stream_body': a handshake has no body.")
     if options.get("timeout") is not None:
         raise ValueError(f"The websocket rule {rule!r} can't have 'timeout': its handler runs while its client stays.")
+    if options.get("middleware"):
+        raise ValueError(f"The websocket rule {rule!r} can't have 'middleware': that is around requests.")
     if options.get("threaded") is False:
         raise ValueError(
             f"The websocket rule {rule!r} can't have 'threaded=False': a 'def' handler that waits for its client would"

@@ -29,6 +29,7 @@ if t.TYPE_CHECKING:
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 View = t.TypeVar("View", bound=ft.RouteCallable)
+Middleware = t.TypeVar("Middleware", bound=t.Callable[..., t.Any])
 BeforeHook = t.TypeVar("BeforeHook", bound=ft.BeforeRequestCallable)
 Listener = t.TypeVar("Listener", bound=ft.WebsocketCallable)
 BeforeWebsocketHook = t.TypeVar("BeforeWebsocketHook", bound=ft.BeforeWebsocketCallable)
@@ -102,6 +103,7 @@ class Scaffold:
     before_request_funcs: dict[ft.AppOrBlueprintKey, list[ft.BeforeRequestCallable]]
     after_request_funcs: dict[ft.AppOrBlueprintKey, list[ft.AfterRequestCallable[t.Any]]]
     teardown_request_funcs: dict[ft.AppOrBlueprintKey, list[ft.TeardownCallable]]
+    middleware_funcs: dict[ft.AppOrBlueprintKey, list[t.Callable[..., t.Any]]]
     before_websocket_funcs: dict[ft.AppOrBlueprintKey, list[ft.BeforeWebsocketCallable]]
     after_websocket_funcs: dict[ft.AppOrBlueprintKey, list[ft.AfterWebsocketCallable]]
     teardown_websocket_funcs: dict[ft.AppOrBlueprintKey, list[ft.TeardownCallable]]
@@ -129,6 +131,7 @@ class Scaffold:
         self.before_request_funcs = HookTable(self.tables)
         self.after_request_funcs = HookTable(self.tables)
         self.teardown_request_funcs = HookTable(self.tables)
+        self.middleware_funcs = HookTable(self.tables)
         self.before_websocket_funcs = HookTable(self.tables)
         self.after_websocket_funcs = HookTable(self.tables)
         self.teardown_websocket_funcs = HookTable(self.tables)
@@ -318,6 +321,7 @@ class Scaffold:
                 `threaded` (None: as the app; False: a `def` view runs on the event loop; True: in a thread),
                 `stream_body` (True: the view reads the body while it comes in),
                 `on_disconnect` ("finish" or "cancel": what becomes of the view when the client leaves),
+                `middleware` (functions around the view, see `middleware`),
                 `timeout` (seconds that the view may take, by default ``REQUEST_TIMEOUT``; 0 for no limit).
 
         Raises:
@@ -328,6 +332,18 @@ class Scaffold:
         raise NotImplementedError
 
     # hooks
+
+    @setupmethod
+    def middleware(self, f: Middleware) -> Middleware:
+        """Register a function to run around each request: ``f(request, call_next)`` returns the response.
+
+        ``call_next(request)`` runs the rest, hooks and handlers of errors included, and gives its response; in an
+        ``async def`` function it is awaited. It can be called once, or not at all. An error that nobody handles comes
+        out of it. Those of the app are outside of those of its blueprints, which are outside of those of a route
+        (its option `middleware`, a list); among each the first one registered is outermost.
+        """
+        self.middleware_funcs[None].append(f)
+        return f
 
     @setupmethod
     def before_request(self, f: BeforeHook) -> BeforeHook:

@@ -107,6 +107,7 @@ TABLE_ATTRIBUTES: Mapping[str, Callable[[Version, t.Any], t.Any]] = {
     "before_request_funcs": HookTable,
     "after_request_funcs": HookTable,
     "teardown_request_funcs": HookTable,
+    "middleware_funcs": HookTable,
     "before_websocket_funcs": HookTable,
     "after_websocket_funcs": HookTable,
     "teardown_websocket_funcs": HookTable,

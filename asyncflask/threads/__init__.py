@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .bridge import Bridge, LoopThread, PoolBridge, Side, background, run_anywhere, run_async, waited_for
+from .bridge import Bridge, LoopThread, PoolBridge, Side, adopt, background, run_anywhere, run_async, waited_for
 from .caller import CallerBridge
 from .drive import InContext, InThread, OnLoop, drive
 from .local import current_bridge, is_interrupted, this_thread
@@ -20,6 +20,7 @@ __all__ = [
     "Side",
     "Stats",
     "WorkerPool",
+    "adopt",
     "background",
     "current_bridge",
     "drive",

@@ -15,7 +15,8 @@ from uvicorn.middleware.asgi2 import ASGI2Middleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client as WerkzeugClient
 
-from asyncflask import App, request, session
+from asyncflask import App, request, session, websocket
+from asyncflask.testing import WebsocketResponseError
 
 from .asking import BY_WAY, Got, ask, ask_asgi, ask_wsgi, environ_of
 
@@ -236,6 +237,59 @@ def test_asgi_middleware(app, path, way):
 
     app.asgi_app = Middleware(app.asgi_app)
     assert BY_WAY[way](app, path, "POST").json["addr"] == "9.9.9.9"
+
+
+async def test_asgi_middleware_sees_every_kind_of_scope(app):
+    kinds = []
+
+    @app.websocket("/ws")
+    async def ws():
+        await websocket.send(websocket.headers["X-Added"])
+
+    class Middleware:
+        def __init__(self, inner):
+            self.inner = inner
+
+        async def __call__(self, scope, receive, send):
+            kinds.append(scope["type"])
+            if scope["type"] == "websocket":
+                scope = {**scope, "headers": [*scope["headers"], (b"x-added", b"by the middleware")]}
+            await self.inner(scope, receive, send)
+
+    app.asgi_app = Middleware(app.asgi_app)
+    async with app.async_test_client() as client:
+        assert (await client.post("/async")).status_code == 200
+        async with client.websocket("/ws") as connection:
+            assert await connection.receive() == "by the middleware"
+    assert kinds == ["lifespan", "http", "websocket"]
+
+
+async def test_websockets_reach_what_is_mounted(app):
+    other = App("other")
+
+    @other.websocket("/ws/<name>")
+    async def ws(name):
+        await websocket.send(f"{name} {websocket.root_path} {websocket.path}")
+
+    async def bare_websocket(scope, receive, send):
+        if scope["type"] == "lifespan":
+            raise NotImplementedError
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": f"{scope['root_path']} {scope['path']}"})
+        await send({"type": "websocket.close", "code": 1000, "reason": ""})
+
+    app.mount("/other", other)
+    app.mount("/bare", bare_websocket)
+    app.mount("/wsgi", bare_wsgi)
+    async with app.async_test_client() as client:
+        async with client.websocket("/other/ws/a") as connection:
+            assert await connection.receive() == "a /other /ws/a"
+        async with client.websocket("/bare/x") as connection:
+            assert await connection.receive() == "/bare /bare/x"
+        with pytest.raises(WebsocketResponseError):  # WSGI knows no websockets
+            await client.websocket("/wsgi/x").__aenter__()
+    other.close_threads()
 
 
 async def test_an_app_is_served_under_a_root_path(app, path):

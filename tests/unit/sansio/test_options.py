@@ -9,14 +9,14 @@ from asyncflask.sansio.options import check_route_options, check_rule_options, t
 
 
 def test_ours_are_taken_out_and_the_others_left():
-    ours = {"threaded": False, "stream_body": True, "on_disconnect": "cancel", "timeout": 1.5}
+    ours = {"threaded": False, "stream_body": True, "on_disconnect": "cancel", "timeout": 1.5, "middleware": [print]}
     options = {**ours, "strict_slashes": False}
     assert take_route_options("/x", options) == ours
     assert options == {"strict_slashes": False}
 
 
 def test_defaults():
-    defaults = {"threaded": None, "stream_body": False, "on_disconnect": "finish", "timeout": None}
+    defaults = {"threaded": None, "stream_body": False, "on_disconnect": "finish", "timeout": None, "middleware": ()}
     assert take_route_options("/x", {}) == defaults
 
 
