@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError, RequestRedirect
 
 from . import typing as ft
-from .asgi.before_send import Look, on_asgi, on_wsgi
+from .asgi.before_send import on_asgi, on_wsgi
 from .asgi.http import end_lifetime, serve_http
 from .asgi.lifespan import serve_lifespan
 from .asgi.mount import Mounts, is_asgi
@@ -65,8 +65,6 @@ else:
 _sentinel: t.Any = object()
 
 _POOLS = ("threads", "side_threads", "late_threads", "stream_threads", "websocket_threads", "background_threads")
-
-L = t.TypeVar("L", bound=Look)
 
 Step = t.Coroutine[t.Any, t.Any, None]
 Handshake = t.Coroutine[t.Any, t.Any, "list[tuple[bytes, bytes]]"]
@@ -170,7 +168,6 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         if type(self).__call__ is App.__call__:
             vars(self)["__call__"] = CoroutineCall(self)
         self.mounts: Mounts = Mounts()
-        self.before_send_funcs: list[Look] = []
         #: set when the server has been told to stop (Quart has the name)
         self.shutdown_event: ShutdownEvent = ShutdownEvent()
         self.open_streams: OpenStreams = OpenStreams()
@@ -328,35 +325,18 @@ class App(Resources, Lifetimes, Testable, SansioApp):
 
     def __call__(self, *args: t.Any, **named: t.Any) -> t.Any:
         """Serve as ASGI 3 ``(scope, receive, send)``, ASGI 2 ``(scope)``, or WSGI ``(environ, start_response)``."""
-        if named:  # daphne calls so
-            args = in_order(args, named)
+        args = in_order(args, named) if named else args  # daphne calls by name
         match args:
             case (scope, receive, send):
                 return self.asgi_app(scope, receive, send)
             case (environ, start_response):
-                if self.before_send_funcs:
-                    start_response = on_wsgi(start_response, self.before_send_funcs, environ)
-                return self.wsgi_app(environ, start_response)
+                return self.wsgi_app(environ, on_wsgi(start_response, self.before_send_funcs, environ))
             case (scope,):
                 return lambda receive, send: self.asgi_app(scope, receive, send)
         raise TypeError(
             f"An app is called with (scope, receive, send) by ASGI servers or with (environ, start_response) by WSGI"
             f" servers, not with {len(args)} arguments."
         )
-
-    def before_send(self, f: L) -> L:
-        """Register a function that sees the head of every answer just before it is sent, and may change it.
-
-        It is given a `ResponseHead`: `status`, `headers`, and `method` and `path` of the request. Unlike an after hook
-        it also sees refusals and what mounted applications answer, and has no request context. What it raises is
-        logged, and the answer sent all the same. It must not wait: TypeError for an ``async def`` function.
-        """
-        self._check_setup_finished("before_send")
-        if iscoroutinefunction(f):
-            raise TypeError("A before_send function can't be 'async def': the answer is not to wait for it.")
-        self.before_send_funcs.append(f)
-        self.__dict__.pop("stages", None)
-        return f
 
     def mount(self, prefix: str, app: t.Any) -> None:
         """Serve another ASGI or WSGI application under a prefix; it wins over our own rules there.

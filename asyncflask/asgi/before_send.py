@@ -59,7 +59,9 @@ def on_asgi(send: Send, functions: t.Sequence[Look], scope: dict[str, t.Any]) ->
 
 
 def on_wsgi(start_response: t.Any, functions: t.Sequence[Look], environ: dict[str, t.Any]) -> t.Any:
-    """Return `start_response` that shows what it is given to the functions. (PEP 3333.)"""
+    """Return `start_response` that shows what it is given to the functions, if there are any. (PEP 3333.)"""
+    if not functions:
+        return start_response
 
     def start_looked_at(status: str, headers: list[tuple[str, str]], *exc_info: t.Any) -> t.Any:
         code = int(status.split(" ", 1)[0])

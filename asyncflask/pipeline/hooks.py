@@ -122,6 +122,8 @@ class Plan:
     plain: Plainly | None
     #: the stage, with the middleware around it
     full_dispatch: t.Callable[..., t.Any]
+    #: seconds that a request may stay in its thread; one on the loop has a view that sees to its limit
+    thread_limit: float | None
     lane: Lane
     #: whether it runs on the loop, and whoever leaves does not matter
     goes_straight: bool
@@ -134,15 +136,12 @@ class Plan:
         self.answers_options: bool = getattr(rule, "provide_automatic_options", False)
         self.stream_body: bool = getattr(rule, "stream_body", False)
         self.on_disconnect: str = getattr(rule, "on_disconnect", "finish")
-        #: seconds that a request may stay in its thread; one on the loop has a view that sees to its limit
-        self.thread_limit: float | None = None
         view = app.view_functions.get(self.endpoint) if self.endpoint is not None else None
         self.view: t.Callable[..., t.Any] | None = None
         self.view_is_async = True
         if view is not None:
             self.view, self.view_is_async = _step(app, view)
-            if stages.limits_time and (seconds := _time_limit(app, rule)):
-                self._limit(seconds)
+        self.thread_limit = self._limit(_time_limit(app, rule) if stages.limits_time else None)
         scopes = _scopes(self.endpoint)
         inner_first = scopes[::-1]
         self.url_processors = tuple(f for s in scopes for f in app.url_value_preprocessors.get(s, ()))
@@ -179,11 +178,13 @@ class Plan:
         self.full_dispatch = stages.around(layers, stages.full_dispatch) if layers else stages.full_dispatch
         return layers
 
-    def _limit(self, seconds: float) -> None:
-        if self.view_is_async and self.view is not None:
-            self.view = in_time(self.view, seconds)
-        else:
-            self.thread_limit = seconds
+    def _limit(self, seconds: float | None) -> float | None:
+        if not seconds or self.view is None:
+            return None
+        if not self.view_is_async:
+            return seconds
+        self.view = in_time(self.view, seconds)
+        return None
 
     def _choose_lane(self, app: App, wish: bool | None, stages: Stages, blocking: bool) -> Lane:
         # A stage that was replaced by a sync method needs a thread wherever it may have to wait for the loop, whatever

@@ -8,6 +8,7 @@ import sys
 import typing as t
 from datetime import timedelta
 from functools import cached_property
+from inspect import iscoroutinefunction
 
 from werkzeug.exceptions import Aborter, BadRequest, BadRequestKeyError
 from werkzeug.routing import BuildError, Map
@@ -37,6 +38,7 @@ if t.TYPE_CHECKING:
 
 TeardownHook = t.TypeVar("TeardownHook", bound=ft.TeardownCallable)
 ShellProcessor = t.TypeVar("ShellProcessor", bound=ft.ShellContextProcessorCallable)
+Look = t.TypeVar("Look", bound=t.Callable[[t.Any], t.Any])
 Filter = t.TypeVar("Filter", bound=ft.TemplateFilterCallable)
 Test = t.TypeVar("Test", bound=ft.TemplateTestCallable)
 Global = t.TypeVar("Global", bound=ft.TemplateGlobalCallable)
@@ -139,6 +141,7 @@ class App(Scaffold):
         self.url_build_error_handlers: list[t.Callable[[Exception, str, dict[str, t.Any]], str]] = []
         #: Called when an application context ends, with the unhandled exception or None.
         self.teardown_appcontext_funcs: list[ft.TeardownCallable] = HookList(self.tables)
+        self.before_send_funcs: list[t.Callable[[t.Any], t.Any]] = []
         #: Return names for the interactive shell.
         self.shell_context_processors: list[ft.ShellContextProcessorCallable] = []
 
@@ -296,6 +299,20 @@ class App(Scaffold):
             if automatic:
                 required.add("OPTIONS")
         return allowed | required, automatic
+
+    @setupmethod
+    def before_send(self, f: Look) -> Look:
+        """Register a function that sees the head of every answer just before it is sent, and may change it.
+
+        It is given a `ResponseHead`: `status`, `headers`, and `method` and `path` of the request. Unlike an after hook
+        it also sees refusals and what mounted applications answer, and has no request context. What it raises is
+        logged, and the answer sent all the same. It must not wait: TypeError for an ``async def`` function.
+        """
+        if iscoroutinefunction(f):
+            raise TypeError("A before_send function can't be 'async def': the answer is not to wait for it.")
+        self.before_send_funcs.append(f)
+        self.__dict__.pop("stages", None)
+        return f
 
     # templates, the shell, teardown
 
