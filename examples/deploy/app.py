@@ -62,8 +62,7 @@ async def events():
 
     async def pieces():
         yield f"data: {MACHINE}\n\n"
-        await app.shutdown_event.wait()
-        yield "data: the end\n\n"
+        await app.shutdown_event.wait()  # event streams are ended then, in any case
 
     return pieces(), {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
