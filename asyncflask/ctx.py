@@ -423,8 +423,8 @@ class AppContext:
     def copy(self) -> AppContext:
         """Return a context of its own for the same request and session, to be pushed elsewhere."""
         owner = self.own_request_ctx
-        session = owner._session if owner.session_opened else None
-        copied = AppContext(owner.app, request=owner.request, session=session)
+        # Opened now, if it was not yet: the copy must not have one of its own.
+        copied = AppContext(owner.app, request=owner.request, session=owner._session)
         copied.stages = owner.stages
         return copied
 

@@ -202,6 +202,21 @@ def test_a_copy_of_the_context_goes_into_a_thread(app, asked):
     assert asked("/task").text == "/task"
 
 
+def test_a_copy_has_the_session_of_its_request_though_nobody_has_touched_that_yet(app, asked):
+    @app.get("/")
+    def view():
+        @copy_current_request_context
+        def remember():
+            session["name"] = "copied"
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(remember).result()
+        return session["name"]
+
+    answer = asked("/")
+    assert answer.text == "copied" and "session=" in answer.headers["Set-Cookie"]
+
+
 async def test_a_copy_outlives_its_request(app):
     kept = []
 
