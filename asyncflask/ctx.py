@@ -99,8 +99,8 @@ class AppContext:
     """
 
     # Whether it is for a request, and whether that is there already: what a server brings makes its own when touched.
-    has_request = False
-    request_made = True
+    has_request: bool = False
+    request_made: bool = True
     method = "GET"
     # Whether nobody but the ASGI side wants its response, so that it may be answered without one.
     answers_plainly = False
@@ -450,8 +450,13 @@ class ServedContext(AppContext):
         "leaves_open", "method", "path", "plan", "preserve", "receive", "request_made", "root_path", "scope", "stages",
         "touched", "view_args",
     )  # fmt: skip
-    __init__ = object.__init__  # pyright: ignore[reportAssignmentType]
-    has_request = True
+    if t.TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+
+    else:
+        __init__ = object.__init__
+    has_request: bool = True
     #: what came with it, at first
     receive: t.Callable[[], t.Awaitable[dict[str, t.Any]]]
     headers: dict[bytes, bytes]

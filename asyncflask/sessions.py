@@ -44,11 +44,11 @@ class SessionMixin(MutableMapping[str, t.Any]):
     """What a session has beyond a dict."""
 
     #: Whether the session was just made, where an interface can tell.
-    new = False
+    new: bool = False
     #: Whether it was changed and must be saved; interfaces that can't tell leave it True.
-    modified = True
+    modified: bool = True
     #: Whether a handler touched it at all, set by the context: the answer then varies with the cookie.
-    accessed = False
+    accessed: bool = False
 
     @property
     def permanent(self) -> bool:
@@ -74,7 +74,7 @@ class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):  # pyright: i
         initial: what it starts with.
     """
 
-    modified = False
+    modified: bool = False
 
     def __init__(self, initial: Mapping[str, t.Any] | None = None) -> None:
         super().__init__(initial, _mark_modified)

@@ -14,7 +14,7 @@ from .versions import Version, WatchedDict
 
 R = t.TypeVar("R", bound=t.Callable[..., t.Any])
 
-connections = Version()
+connections: Version = Version()
 """Bumped when a receiver is connected to one of these signals, or disconnected."""
 
 

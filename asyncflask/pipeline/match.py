@@ -99,7 +99,8 @@ class End:
     def __init__(self, target: Target, digits: bool) -> None:
         self.digits: bool = digits  # the segment has to be a decimal number
         self.target: Target = target
-        self.name, self.cast = target.casts[0]
+        self.name: str = target.casts[0][0]
+        self.cast: Cast | None = target.casts[0][1]
 
 
 class Table:

@@ -15,6 +15,7 @@ from .hooks import call, is_async
 from .match import Matcher, Target
 
 if t.TYPE_CHECKING:
+    from blinker import NamedSignal
     from werkzeug.routing import Rule
 
     from ..app import App
@@ -75,10 +76,10 @@ class Stages:
 
     #: the hook tables: before, after, teardown
     tables: tuple[str, str, str] = ("before_request_funcs", "after_request_funcs", "teardown_request_funcs")
-    started = signals.request_started
-    finished = signals.request_finished
-    tearing_down = signals.request_tearing_down
-    failed = signals.got_request_exception
+    started: NamedSignal = signals.request_started
+    finished: NamedSignal = signals.request_finished
+    tearing_down: NamedSignal = signals.request_tearing_down
+    failed: NamedSignal = signals.got_request_exception
     save_session: Stage = staticmethod(respond.save_session)
     #: whether a sync view needs a thread whatever the app says, because it has to wait for its client
     blocks: bool = False
@@ -133,12 +134,12 @@ class WebsocketStages(Stages):
     torn down alike.
     """
 
-    tables = ("before_websocket_funcs", "after_websocket_funcs", "teardown_websocket_funcs")
-    started = signals.websocket_started
-    finished = signals.websocket_finished
-    tearing_down = signals.websocket_tearing_down
-    failed = signals.got_websocket_exception
-    save_session = staticmethod(converse.save_session)
+    tables: tuple[str, str, str] = ("before_websocket_funcs", "after_websocket_funcs", "teardown_websocket_funcs")
+    started: NamedSignal = signals.websocket_started
+    finished: NamedSignal = signals.websocket_finished
+    tearing_down: NamedSignal = signals.websocket_tearing_down
+    failed: NamedSignal = signals.got_websocket_exception
+    save_session: Stage = staticmethod(converse.save_session)
     blocks = True
     limits_time = False
 
@@ -147,10 +148,10 @@ class WebsocketStages(Stages):
         for stage, ours in SEAMS.values():
             if stage != "teardown_app":
                 setattr(self, stage, ours)
-        self.preprocess = converse.preprocess
-        self.dispatch = converse.dispatch
-        self.finalize = converse.finalize
-        self.replaced = self.replaced & {"do_teardown_appcontext", *METHODS}
+        self.preprocess: Stage = converse.preprocess
+        self.dispatch: Stage = converse.dispatch
+        self.finalize: Stage = converse.finalize
+        self.replaced: frozenset[str] = self.replaced & {"do_teardown_appcontext", *METHODS}
         self.preprocesses = self.processes = self.sync_overrides = False
         self.sees_responses = True
 

@@ -66,7 +66,7 @@ class WebsocketConnection(Connection):
         self.accepted: bool = False
         self.subprotocol: str | None = None
         self.headers: list[tuple[bytes, bytes]] = []
-        self.denial = AnswerOrder("GET")
+        self.denial: AnswerOrder = AnswerOrder("GET")
         self.denial_pieces: list[bytes] = []
         self.closed: tuple[int, str] | None = None
         self.to_app: Pipe[Message] = Pipe()

@@ -17,7 +17,7 @@ class ThreadFuture(asyncio.Future[Any]):
     """
 
     waits_for: LoopCall[Any] | None = None
-    interrupted = False
+    interrupted: bool = False
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Leave the future as it is, and say so; interrupt the job where it waits for the loop. On the loop."""

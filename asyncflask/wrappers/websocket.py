@@ -166,7 +166,7 @@ class Websocket(Request):
     Source: Quart docs, API, Websocket; the states are Starlette's idea.
     """
 
-    state = State.CONNECTING
+    state: State = State.CONNECTING
     #: How the client has left, once that is known: `code` and `reason`.
     disconnect: Disconnect | None = None
     #: The close code and reason of the error that the handler ended with, if it says one.
