@@ -43,6 +43,7 @@ if t.TYPE_CHECKING:
 
 _sentinel: t.Any = object()
 
+new: t.Callable[[type[Request]], Request] = object.__new__
 _UNSET: t.Any = Token.MISSING
 BOUND: tuple[Token[AppContext] | None, ...] = (None,)
 """The tokens of a context that was bound, and not pushed since."""
@@ -465,18 +466,24 @@ class ServedContext(AppContext):
     root_path: str
     body: Body | BodyStream | None
 
-    @lazy
+    @unless_set
     def request(self) -> Request:
         """The request."""
-        app, scope = self.app, self.scope
-        request = app.request_class.from_scope(scope, self.body, path=self.path, root_path=self.root_path)
-        request.json_module = app.json
+        scope, kind = self.scope, self.app.request_class
+        if self.stages.makes_requests_late:  # by our code alone, which knows what it would do
+            request = new(kind)
+            request._files = request._ahead = request.routing_exception = None
+            request.has_environ = False
+            request.scope, request.method = scope, scope["method"].upper()
+            request.query_string = scope.get("query_string", b"")
+            request._paths, request._body = (self.path, self.root_path), self.body
+        else:
+            request = kind.from_scope(scope, self.body, path=self.path, root_path=self.root_path)
+        request.json_module = self.app.json
         request.asgi_receive = self.receive
-        if len(self.headers) == len(scope["headers"]):
-            request.header_bytes = self.headers
-        if self.view_args is not None:
-            request.url_rule, request.view_args = self.plan.rule, self.view_args
-        self.request_made = True
+        request.header_bytes = self.headers if len(self.headers) == len(scope["headers"]) else None
+        request.url_rule, request.view_args = None if self.view_args is None else self.plan.rule, self.view_args
+        self.request, self.request_made = request, True
         return request
 
     @property

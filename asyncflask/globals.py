@@ -119,7 +119,7 @@ def _proxy(attribute: str, unbound_message: str) -> t.Any:
 
         def __getattribute__(self, name: str) -> t.Any:
             # Werkzeug's proxy has no public name of its own; where nothing is bound, it says so.
-            if name[:1] != "_" and (ctx := current(None)) is not None:
+            if name[0] != "_" and (ctx := current(None)) is not None:
                 return getattr(getattr(ctx, attribute), name)
             return own_attribute(self, name)
 

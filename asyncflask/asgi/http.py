@@ -106,7 +106,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
 
 
 def _leaves_open(ctx: AppContext) -> bool:
-    return ctx.request.has_environ or "asyncflask.listener" in ctx.scope
+    return ctx.request.has_open_files or "asyncflask.listener" in ctx.scope
 
 
 async def _clean_up(app: App, ctx: ServedContext, context: Context, scope: Scope) -> None:
@@ -153,32 +153,42 @@ async def refuse(send: Send, error: HTTPException) -> None:
 async def _take_body(app: App, ctx: ServedContext, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
     if not may_have_body(scope, headers):
         return
-    ctx.leaves_open = True
     length = headers.get(b"content-length")
     declared = None if length is None else int(length)
-    limit = app.config["MAX_CONTENT_LENGTH"]
-    if ctx.plan.stream_body:
+    plan, late, first = ctx.plan, None, None
+    limit = plan.body_limit
+    if plan.stream_body:
         receive = Inlet.of(scope, receive).body
-    if (seconds := app.config["BODY_TIMEOUT"]) is not None:
-        receive = InTime(receive, seconds)
-    if ctx.plan.stream_body:
+    if plan.body_timeout is not None:
+        receive = InTime(receive, plan.body_timeout)
+    if plan.stream_body:
+        ctx.leaves_open = True
         bridge = bridge_of(app, ctx)
         pull, block = _puller(receive), lambda awaitable: bridge.run(awaitable, None)
         ctx.take_body(BodyStream(pull, block, limit, declared))
         return
-    body = Body(limit, declared)
-    ctx.take_body(body)
-    if body.wants_more:
-        # Most bodies come in one piece.
+    if declared is None or limit is None or declared <= limit:
         try:
-            message = await receive()
+            first = await receive()
         except RequestTimeout as error:
-            body.cut(error)
-        else:
-            if not take_piece(body, message):
-                await read_body(app, ctx, body, receive)
+            late = error
+    if first is not None and is_whole(first, declared):  # as most are
+        body = Body.whole(first["body"], limit)
+        ctx.take_body(body)
+    else:
+        body = Body(limit, declared)
+        ctx.take_body(body)
+        if late is not None:
+            body.cut(late)
+        elif first is not None and not take_piece(body, first):
+            await read_body(app, ctx, body, receive)
+    _note_work(app, ctx, body, receive)
+
+
+def _note_work(app: App, ctx: ServedContext, body: Body, receive: Receive) -> None:
+    """Note what the exchange has to do about the body before the view."""
     if body.over_limit or body.late:  # a hook may raise the limit; what is late is not waited for any more
-        ctx.body_has_work = True
+        ctx.body_has_work = ctx.leaves_open = True
         ctx.read_on = lambda: read_body(app, ctx, body, receive)
         if ctx.lane is WORKER:
             bridge = bridge_of(app, ctx)
@@ -188,10 +198,17 @@ async def _take_body(app: App, ctx: ServedContext, scope: Scope, headers: dict[b
         ctx.body_has_work = ctx.has_big_form
 
 
+def is_whole(message: Message, declared: int | None) -> bool:
+    """Whether a message is all of a body of the declared length."""
+    data = message.get("body")
+    return type(data) is bytes and len(data) == declared and not message.get("more_body", False)
+
+
 async def read_body(app: App, ctx: AppContext, body: Body, receive: Receive) -> None:
     """Read on until the body is complete, cut off, or over its limit. A large one goes to disk, off the loop."""
     while body.wants_more:
         if body.needs_spool:
+            ctx.leaves_open = True
             await bridge_of(app, ctx).submit(body.spool, side=True)
         try:
             message = await receive()

@@ -95,9 +95,10 @@ class Plan:
     """
 
     __slots__ = (
-        "after", "answers_options", "app_teardown", "before", "endpoint", "finishes", "full_dispatch", "goes_straight",
-        "lane", "number", "on_disconnect", "opens", "plain", "prepares", "preprocesses", "processes", "rule", "starts",
-        "stream_body", "teardown", "tears_down", "thread_limit", "url_processors", "version", "view", "view_is_async",
+        "after", "answers_options", "app_teardown", "before", "body_limit", "body_timeout", "endpoint", "finishes",
+        "full_dispatch", "goes_straight", "lane", "number", "on_disconnect", "opens", "plain", "prepares",
+        "preprocesses", "processes", "rule", "starts", "stream_body", "teardown", "tears_down", "thread_limit",
+        "url_processors", "version", "view", "view_is_async",
     )  # fmt: skip
 
     number: int
@@ -118,6 +119,8 @@ class Plan:
     finishes: bool
     #: at the end
     tears_down: bool
+    body_limit: int | None
+    body_timeout: float | None
     #: how to answer without making a response, where nothing would look at it; None: something would
     plain: Plainly | None
     #: the stage, with the middleware around it
@@ -133,6 +136,7 @@ class Plan:
         self.number = self.version.number
         self.rule: Rule | None = rule  # kept, so that no other rule gets its id while the plan is known by that
         self.endpoint: str | None = None if rule is None else rule.endpoint
+        self.body_limit, self.body_timeout = app.config["MAX_CONTENT_LENGTH"], app.config["BODY_TIMEOUT"]
         self.answers_options: bool = getattr(rule, "provide_automatic_options", False)
         self.stream_body: bool = getattr(rule, "stream_body", False)
         self.on_disconnect: str = getattr(rule, "on_disconnect", "finish")

@@ -11,10 +11,13 @@ import os
 import threading
 from collections.abc import Callable
 from tempfile import TemporaryFile
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 from weakref import WeakSet
 
 from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, RequestEntityTooLarge
+
+if TYPE_CHECKING:
+    from typing import Self
 
 SPOOL_AT = 512 * 1024
 
@@ -65,6 +68,18 @@ class Body:
         self._ended = self._left = self._lost = False
         self._failure: HTTPException | None = None
         self._settle()
+
+    @classmethod
+    def whole(cls, data: bytes, limit: int | None) -> Self:
+        """Make one that came in a single piece, of just the length that was declared, which is within the limit."""
+        body = cls.__new__(cls)
+        body.limit, body.spool_at = limit, SPOOL_AT
+        body.content_length = body.received = body._in_memory = len(data)
+        body.refill = body._spool = body._failure = None
+        body._memory, body._beyond = [data], b""
+        body._ended = True
+        body._left = body._lost = body.over_limit = body.wants_more = False
+        return body
 
     # What is known
 
