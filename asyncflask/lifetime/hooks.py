@@ -303,7 +303,9 @@ class Lifetimes:
         ctx: AppContext | None = _cv_request.get(None)
         scope = None if ctx is None else ctx.scope
         link = scope.get("asyncflask.client") if scope else None
-        return self.bridge() if link is None else t.cast("Bridge", link.bridge)
+        if link is not None and link.bridge.loop is loop:  # a client may have left its context to code on another loop
+            return t.cast("Bridge", link.bridge)
+        return self.bridge()
 
     def serving_here(self, bridge: Bridge | None = None) -> Serving:
         """Return the run of the application on the loop of what runs here, or of `bridge`; a new one is not started."""

@@ -173,29 +173,41 @@ class Job:
 class Jobs(t.Mapping[str, Job]):
     """The background work of an application that has not ended: name to job.
 
-    ``app.background_tasks["name"].cancel()`` ends one. A job leaves when it ends.
+    ``app.background_tasks["name"].cancel()`` ends one. A job leaves when it ends. Where the application runs on several
+    loops, as it does under two test clients, each has names of its own: a name means the job of the running loop, else
+    the one that came last.
     """
 
     def __init__(self) -> None:
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[tuple[str, asyncio.AbstractEventLoop], Job] = {}
         self._numbers = count(1)
 
     def __getitem__(self, name: str) -> Job:
-        return self._jobs[name]
+        here = asyncio._get_running_loop()
+        found = [job for job in self._all() if job.name == name]
+        if not found:
+            raise KeyError(name)
+        return next((job for job in found if job.bridge.loop is here), found[-1])
 
     def __iter__(self) -> t.Iterator[str]:
-        return iter(tuple(self._jobs))
+        return iter(dict.fromkeys(job.name for job in self._all()))
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len({job.name for job in self._all()})
+
+    def _all(self) -> tuple[Job, ...]:
+        return tuple(self._jobs.values())
 
     def add(self, job: Job) -> None:
         """Keep a job until it ends.
 
         Raises:
-            ValueError: one of its name has not ended.
+            ValueError: one of its name has not ended on its loop.
         """
-        if self._jobs.setdefault(job.name, job) is not job:
+        for other in self._all():
+            if other.bridge.loop.is_closed():  # nothing will end it
+                self._forget(other)
+        if self._jobs.setdefault((job.name, job.bridge.loop), job) is not job:
             raise ValueError(
                 f"A background task named {job.name!r} has not ended. Give another name, or look for it in"
                 " app.background_tasks first."
@@ -203,7 +215,7 @@ class Jobs(t.Mapping[str, Job]):
         job.callbacks.append(self._forget)
 
     def _forget(self, job: Job) -> None:
-        self._jobs.pop(job.name, None)
+        self._jobs.pop((job.name, job.bridge.loop), None)
 
     def name_for(self, function: t.Callable[..., t.Any]) -> str:
         """Return a name that no other job has."""
@@ -211,7 +223,7 @@ class Jobs(t.Mapping[str, Job]):
 
     def of(self, loop: asyncio.AbstractEventLoop) -> list[Job]:
         """Return the jobs of one loop."""
-        return [job for job in tuple(self._jobs.values()) if job.bridge.loop is loop]
+        return [job for job in self._all() if job.bridge.loop is loop]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {sorted(self)}>"

@@ -277,6 +277,31 @@ async def test_the_registry_knows_names_and_cancels(app):
     assert not app.background_tasks
 
 
+def test_each_loop_has_names_of_its_own(app):
+    """A test client that has started the application, and is not closed, is in nobody's way."""
+
+    @app.every(3600, name="hourly")
+    async def hourly():
+        pass
+
+    @app.get("/")
+    async def index():
+        return {"mine": app.background_tasks["hourly"].bridge.loop is asyncio.get_running_loop()}
+
+    async def ask_in_loop():
+        async with app.async_test_client() as client:
+            assert list(app.background_tasks) == ["hourly"] and len(app.background_tasks) == 1
+            return (await client.get("/")).json()
+
+    first = app.test_client()
+    with app.test_client() as second:
+        for _ in range(2):
+            assert first.get("/").json == second.get("/").json == {"mine": True}
+            assert asyncio.run(ask_in_loop()) == {"mine": True}
+    with pytest.raises(KeyError):
+        app.background_tasks["daily"]
+
+
 async def test_one_that_is_cancelled_before_it_begins_never_runs(app):
     ran = []
 
