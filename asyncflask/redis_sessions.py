@@ -18,10 +18,13 @@ SAVE = """
 local key, new, cleared, lifetime = KEYS[1], KEYS[2], ARGV[1] == '1', ARGV[2]
 local written, deleted = tonumber(ARGV[3]), tonumber(ARGV[4])
 local comes, renews = key ~= '', new ~= ''
-if comes and redis.call('EXISTS', key) == 0 then
+if comes then
   local moved = redis.call('GET', key .. ':moved')
-  if moved and not cleared then key, renews = moved, false
-  elseif not (cleared and renews) then return '' end
+  while moved do
+    key, renews = moved, renews and cleared
+    moved = redis.call('GET', key .. ':moved')
+  end
+  if redis.call('EXISTS', key) == 0 and not (cleared and renews) then return '' end
 end
 if comes and cleared then redis.call('DEL', key) end
 if not comes or (cleared and renews) then key, renews = new, false end

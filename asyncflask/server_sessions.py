@@ -125,12 +125,13 @@ class ServerSession(SecureCookieSession):
 class UnavailableSession(SessionMixin):
     """The session of a request while the store cannot be reached: whoever touches it answers 503."""
 
-    modified = False
+    modified: bool = False
 
     def _refuse(self, *args: t.Any) -> t.NoReturn:
         raise unavailable()
 
     __getitem__ = __setitem__ = __delitem__ = __iter__ = __len__ = regenerate = _refuse
+    sid: property = property(_refuse)
 
 
 def new_id() -> str:
@@ -158,7 +159,7 @@ class ServerSessionInterface(SessionInterface):
     def __init__(self, store: SessionStore, *, must_be_there: bool = False) -> None:
         self.store = store
         self.must_be_there = must_be_there
-        self._is_away = False
+        self._is_away = self._is_asking = False
 
     async def before_serving(self, app: App) -> None:
         """See whether the store can be reached. Raises StoreUnavailable with `must_be_there`."""
@@ -178,11 +179,16 @@ class ServerSessionInterface(SessionInterface):
         sid = request.cookies.get(self.get_cookie_name(app), "")
         if _ID.fullmatch(sid) is None:
             return self.session_class()
+        if self._is_away and self._is_asking:  # one request at a time finds out whether it is back; others do not wait
+            return UnavailableSession()
+        self._is_asking = True
         try:
             texts = await self.store.load(sid)
         except StoreUnavailable as error:
             self._note_away(app, error)
             return UnavailableSession()
+        finally:
+            self._is_asking = False
         self._note_back(app)
         if texts is None:
             return self.session_class()
@@ -274,20 +280,18 @@ class MemoryStore:
 
     async def load(self, sid: str) -> dict[str, str] | None:
         """Return the values of a session."""
-        values, until = self.sessions.get(sid, ({}, 0.0))
-        return dict(values) if until > self.now() else None
+        values = self._kept(sid, self.now())
+        return None if values is None else dict(values)
 
     async def save(self, change: Change) -> str | None:
         """Carry out a change. No other task runs meanwhile."""
         now = self.now()
         self._sweep(now)
-        sid = change.sid
-        values = None if sid is None else self.sessions.get(sid, (None, 0.0))[0]
-        renews = change.new_sid is not None
-        if values is None and sid in self.moved and not change.cleared:
-            sid, renews = self.moved[sid][0], False
-            values = self.sessions.get(sid, (None, 0.0))[0]
-        if values is None and change.sid is not None and not (change.cleared and change.new_sid):
+        sid, renews = change.sid, change.new_sid is not None
+        while sid in self.moved:
+            sid, renews = self.moved[sid][0], renews and change.cleared
+        values = self._kept(sid, now)
+        if values is None and sid is not None and not (change.cleared and renews):
             return None
         values = {} if values is None or change.cleared else values
         for key in change.deleted:
@@ -295,7 +299,7 @@ class MemoryStore:
         values.update(change.written)
         if sid is not None and (renews or change.cleared):
             self.sessions.pop(sid, None)
-            if renews and change.new_sid is not None and not change.cleared:
+            if change.new_sid is not None and not change.cleared:
                 self.moved[sid] = change.new_sid, now + MOVED_FOR
         sid = change.new_sid if renews else sid
         if sid is None or not values:
@@ -303,6 +307,10 @@ class MemoryStore:
             return None
         self.sessions[sid] = values, now + change.lifetime
         return sid
+
+    def _kept(self, sid: str | None, now: float) -> dict[str, str] | None:
+        values, until = self.sessions.get(sid or "", ({}, 0.0))
+        return values if until > now else None
 
     def _sweep(self, now: float) -> None:
         # What is over is looked for once in a while, not each time.

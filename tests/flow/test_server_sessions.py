@@ -8,7 +8,14 @@ import logging
 import pytest
 
 from asyncflask import App, request, session
-from asyncflask.server_sessions import Change, MemorySessionInterface, MemoryStore, ServerSession, new_id
+from asyncflask.server_sessions import (
+    Change,
+    MemorySessionInterface,
+    MemoryStore,
+    ServerSession,
+    StoreUnavailable,
+    new_id,
+)
 from asyncflask.sessions import RedisSessionInterface
 
 from ..redis_server import RedisServer
@@ -75,6 +82,10 @@ def app(app, interface):
     def logout():
         session.clear()
         return "out"
+
+    @app.get("/sid")
+    async def sid():
+        return session.sid or "none"
 
     @app.get("/other")
     async def other():
@@ -290,6 +301,32 @@ async def test_what_a_store_makes_of_changes(interface):
     await store.end()
 
 
+async def test_an_id_that_was_renewed_away_stays_dead(interface):
+    store = interface.store
+    a, b, c = new_id(), new_id(), new_id()
+    await store.save(made(None, new=a, x="1"))
+    assert await store.save(made(a, new=b)) == b
+    assert await store.save(made(b, new=c)) == c, "renewed twice"
+    assert await store.save(made(a, y="2")) == c
+    assert (await store.load(a), await store.load(b)) == (None, None)
+    assert await store.load(c) == {"x": "1", "y": "2"}
+    assert await store.save(made(a, cleared=True)) is None, "a logout that began under the first id ends the session"
+    assert await store.load(c) is None
+    assert await store.save(made(a, late="3")) is None
+    assert [await store.load(sid) for sid in (a, b, c)] == [None, None, None]
+    await store.end()
+
+
+async def test_a_login_that_clears_leaves_nothing_of_what_was_renewed_meanwhile(interface):
+    store = interface.store
+    a, b, c = new_id(), new_id(), new_id()
+    await store.save(made(None, new=a, x="1"))
+    await store.save(made(a, new=b))
+    assert await store.save(made(a, new=c, cleared=True, user="7")) == c
+    assert [await store.load(sid) for sid in (a, b, c)] == [None, None, {"user": "7"}]
+    await store.end()
+
+
 async def test_a_session_ends_after_its_lifetime():
     now = 0.0
     store = MemoryStore(lambda: now)
@@ -343,6 +380,40 @@ async def test_away_and_back(app, redis, caplog):
     assert len(said) == 2, said
     assert f"127.0.0.1:{redis.port}" in said[0] and "503" in said[0]
     assert said[1] == "The session store is back."
+
+
+class SilentStore(MemoryStore):
+    """Never answers, until it is told that it has failed."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = 0
+        self.fails = asyncio.Event()
+
+    async def load(self, sid):
+        self.asked += 1
+        await self.fails.wait()
+        raise StoreUnavailable("The store is silent.")
+
+
+@pytest.mark.parametrize("interface", ["memory"], indirect=True)
+async def test_one_request_at_a_time_waits_for_a_store_that_is_away(app, interface):
+    async with app.async_test_client() as client:
+        interface.store = store = SilentStore()
+        client.cookies.set("session", new_id())
+        store.fails.set()
+        assert (await client.get("/get")).status_code == 503
+        store.fails.clear()
+        waits = asyncio.create_task(client.get("/other"))
+        while store.asked < 2:
+            await asyncio.sleep(0)
+        for path, status in {"/get": 503, "/other": 200, "/sid": 503}.items():
+            assert (await client.get(path)).status_code == status
+        assert store.asked == 2 and not waits.done()
+        store.fails.set()
+        assert (await waits).status_code == 200
+        assert (await client.get("/get")).status_code == 503
+        assert store.asked == 3
 
 
 @only_redis
