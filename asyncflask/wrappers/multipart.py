@@ -317,7 +317,8 @@ class Part:
         if not isinstance(dst, (str, os.PathLike)):
             return await self._write_to(dst)
         path = os.fspath(dst)
-        for_now = f"{path}.{secrets.token_hex(8)}.part"
+        # In the same folder, and not longer than what it is to be called.
+        for_now = os.path.join(os.path.dirname(path), f"{secrets.token_hex(8)}.part")
         file: BinaryIO = open(for_now, "xb")  # noqa: SIM115  in place: a thread could not be called back
         try:
             size = await self._write_to(file)

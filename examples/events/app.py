@@ -27,7 +27,9 @@ class Meter:
         self._task = None
 
     async def follow(self, since=0):
-        """Give all samples kept after the number `since`, then each new one."""
+        """Give all samples kept after the number `since`, then each new one; all, if that is of an earlier process."""
+        if since > self._number:
+            since = 0
         async with self._measuring():
             while True:
                 for sample in [sample for sample in self.samples if sample["number"] > since]:
@@ -81,7 +83,7 @@ async def dashboard():
 @event_stream(retry=1000)
 async def events():
     seen = last_event_id() or request.args.get("since", "")
-    async for sample in meter.follow(int(seen) if seen.isdecimal() else 0):
+    async for sample in meter.follow(int(seen) if seen.isdecimal() and len(seen) < 16 else 0):
         yield ServerSentEvent(sample, event="sample", id=sample["number"])
 
 

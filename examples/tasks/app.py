@@ -16,7 +16,9 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from redis.exceptions import RedisError
 from taskiq import SimpleRetryMiddleware, TaskiqEvents, TaskiqState
+from taskiq.exceptions import SendTaskError
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
 from asyncflask import App, abort, current_app, request, url_for
@@ -95,7 +97,8 @@ async def make_report(text: str) -> dict[str, Any]:
 
 @app.post("/reports")
 async def order_report() -> Any:
-    text = request.get_json().get("text")
+    order = request.get_json()
+    text = order.get("text") if isinstance(order, dict) else None
     if not isinstance(text, str):
         abort(400, "Send a JSON object with a 'text'.")
     task = await make_report.kiq(text)
@@ -111,6 +114,13 @@ async def report(id: str) -> Any:
     if result.is_err:
         return {"state": "failed", "why": str(result.error)}
     return {"state": "done", "report": result.return_value}
+
+
+@app.errorhandler(SendTaskError)
+@app.errorhandler(RedisError)
+async def queue_is_away(error: Exception) -> Any:
+    app.logger.error("The queue cannot be used: %s", error.__cause__ or error)
+    return {"error": "The queue is not available at the moment. Try again soon."}, 503, {"Retry-After": "5"}
 
 
 asgi = app.asgi

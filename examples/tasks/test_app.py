@@ -76,6 +76,16 @@ async def test_a_report_that_fails_is_told(client, worker):
     assert found == {"state": "failed", "why": "The text has no words."}
 
 
-@pytest.mark.parametrize("wrong", [{}, {"text": 1}])
+@pytest.mark.parametrize("wrong", [{}, {"text": 1}, [], 1, "text"])
 async def test_an_order_without_a_text(client, wrong):
     assert (await client.post("/reports", json=wrong)).status_code == 400
+
+
+async def test_a_queue_that_is_away(client, redis_server):
+    redis_server.stop()
+    try:
+        for answer in (await client.post("/reports", json={"text": TEXT}), await client.get("/reports/any")):
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    finally:
+        redis_server.start()
+    assert (await client.post("/reports", json={"text": TEXT})).status_code == 202

@@ -15,6 +15,7 @@ from asyncflask.sse import ServerSentEvent, event_stream
 app = App(__name__)
 app.config["FOLDER"] = Path(os.environ.get("UPLOADS", "uploads")).absolute()
 app.config["MAX_CONTENT_LENGTH"] = 20 * 1024**3
+LONGEST_NAME = 200  # file systems refuse more than 255 bytes
 asgi = app.asgi
 
 
@@ -57,7 +58,9 @@ async def upload(key):
         app.config["FOLDER"].mkdir(parents=True, exist_ok=True)
         async for part in transfer.parts:
             if part.filename:
-                name = secure_filename(part.filename) or abort(400, "A file needs a name.")
+                name = secure_filename(part.filename)
+                if not 0 < len(name) <= LONGEST_NAME:
+                    abort(400, f"A file needs a name of at most {LONGEST_NAME} letters.")
                 transfer.files[name] = await part.asave(app.config["FOLDER"] / name)
         if not transfer.files:
             abort(400, "There is no file in this form.")

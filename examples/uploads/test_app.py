@@ -40,6 +40,7 @@ async def test_files_are_stored(client, folder):
     ("options", "status"),
     [
         ({"files": [("file", ("..", b"x"))]}, 400),
+        ({"files": [("file", ("x" * 300, b"x"))]}, 400),
         ({"content": b"no form", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 400),
         ({"json": {}}, 415),
     ],
