@@ -242,6 +242,14 @@ def _is_unreadable(error: Exception) -> bool:
     return isinstance(error, (BadData, ValueError, TypeError))
 
 
+def _vary_on_cookie(response: Response) -> None:
+    # ``response.vary.add("Cookie")``, which takes a set of headers apart and puts it together again.
+    if any(name.lower() == "vary" for name, _ in response.headers):
+        response.vary.add("Cookie")
+    else:
+        response.headers.add("Vary", "Cookie")
+
+
 class SecureCookieSessionInterface(SessionInterface):
     """Keeps the session in a cookie that itsdangerous signs with the application's secret key."""
 
@@ -253,6 +261,11 @@ class SecureCookieSessionInterface(SessionInterface):
     key_derivation = "hmac"
     salt = "cookie-session"
     digest_method: staticmethod[..., t.Any] = staticmethod(_lazy_sha1)
+
+    @property
+    def _signs_as_ours(self) -> bool:
+        ours = SecureCookieSessionInterface.get_signing_serializer
+        return type(self).get_signing_serializer is ours and "get_signing_serializer" not in vars(self)
 
     def get_signing_serializer(self, app: App) -> URLSafeTimedSerializer | None:
         """Return what signs and checks cookies, or None without a secret key.
@@ -289,6 +302,8 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def open_session(self, app: App, request: Request) -> SecureCookieSession | None:
         """Read the cookie. One that is expired, forged or unreadable makes an empty session."""
+        if self._signs_as_ours and b"cookie" not in (getattr(request, "header_bytes", None) or {b"cookie": b""}):
+            return self.session_class() if app.secret_key else None
         signer = self.get_signing_serializer(app)
         if signer is None:
             return None
@@ -309,7 +324,7 @@ class SecureCookieSessionInterface(SessionInterface):
             RuntimeError: the secret key is gone.
         """
         if session.accessed:  # what is sent depends on it
-            response.vary.add("Cookie")
+            _vary_on_cookie(response)
         wanted = self.should_set_cookie(app, session) if session else session.modified
         if not wanted:
             return
@@ -332,4 +347,4 @@ class SecureCookieSessionInterface(SessionInterface):
         else:
             response.delete_cookie(name, **attributes)
         if not session.accessed:
-            response.vary.add("Cookie")
+            _vary_on_cookie(response)

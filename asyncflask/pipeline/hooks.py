@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 from functools import partial
-from inspect import iscoroutinefunction, unwrap
+from inspect import CO_COROUTINE, iscoroutinefunction, unwrap
+from types import FunctionType
 
 from ..ctx import INLINE, LOOP, WORKER, Lane
 from ..lazy import late_module
@@ -36,6 +37,8 @@ Step = tuple[t.Callable[..., t.Any], bool]
 
 def is_async(function: t.Callable[..., t.Any]) -> bool:
     """Return whether calling `function` gives a coroutine, as far as can be told without calling it."""
+    if function.__class__ is FunctionType and not function.__dict__:  # nobody has marked it as anything else
+        return bool(function.__code__.co_flags & CO_COROUTINE)
     return iscoroutinefunction(function) or iscoroutinefunction(getattr(type(function), "__call__", None))  # noqa: B004
 
 
@@ -271,7 +274,8 @@ async def preprocess(ctx: AppContext) -> ResponseReturnValue | None:
     for process in plan.url_processors:
         await call(ctx.lane, process, is_async(process), request.endpoint, request.view_args)
     for function, asynchronous in plan.before:
-        value = await call(ctx.lane, function, asynchronous)
+        lane = ctx.lane
+        value = await (function() if asynchronous and lane.on_loop else call(lane, function, asynchronous))
         if value is not None:
             return t.cast("ResponseReturnValue", value)
     return None
@@ -282,7 +286,10 @@ async def emit(ctx: AppContext, signal: Signal, **values: t.Any) -> None:
     if signal.is_muted:
         return
     for receiver in signal.receivers_for(ctx.app):
-        await call(ctx.lane, partial(receiver, ctx.app, **values), is_async(receiver))
+        if is_async(receiver) and ctx.lane.on_loop:
+            await receiver(ctx.app, **values)
+        else:
+            await call(ctx.lane, partial(receiver, ctx.app, **values), is_async(receiver))
 
 
 async def run_all(ctx: AppContext, steps: t.Iterable[Step], errors: list[BaseException], *args: t.Any) -> None:

@@ -186,7 +186,10 @@ async def process(ctx: AppContext, response: R) -> R:
         for function in ctx._after_request_functions:
             response = await call(lane, function, is_async(function), response)
     for function, asynchronous in ctx.plan.after:
-        response = await call(lane, function, asynchronous, response)
+        if asynchronous and lane.on_loop:
+            response = await t.cast(t.Any, function(response))
+        else:
+            response = await call(lane, function, asynchronous, response)
     if ctx.session_opened or session_may_need_saving(ctx):
         await ctx.stages.save_session(ctx, response)
     return response

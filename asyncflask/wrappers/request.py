@@ -364,7 +364,8 @@ class Request(BaseRequest):
     @lazy
     def cookies(self) -> ImmutableMultiDict[str, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The cookies, by name."""
-        if "Cookie" not in self.headers:
+        raw = self.header_bytes
+        if "Cookie" not in self.headers if raw is None else b"cookie" not in raw:
             return self.dict_storage_class()  # type: ignore[return-value]
         try:
             return super().cookies

@@ -76,11 +76,11 @@ def complete(response: Response) -> None:
         return
     body, status, content_type = plain
     if "headers" not in own:
-        own["headers"] = headers = Headers()
-        if content_type.text is not None:
-            headers.add("Content-Type", content_type.text)
+        pairs = [] if content_type.text is None else [("Content-Type", content_type.text)]
         if type(response).automatically_set_content_length:  # as the class said when it was made
-            headers.add("Content-Length", str(len(body)))
+            pairs.append(("Content-Length", str(len(body))))
+        own["headers"] = headers = Headers()
+        headers._list = pairs  # what `add` would do, once it has looked at each
     if "_status" not in own:
         own["_status"], own["_status_code"] = status_line(response.default_status if status is None else status)
     own.setdefault("response", [body])
@@ -168,8 +168,13 @@ class Response(Recast, BaseResponse):
         _status_code = Part()
         _on_close = Part()
 
+    # Whether a list for a body is sent as it is, and nothing is closed then but what `call_on_close` was given.
+    _is_closed_simply = _made_lazily
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        closing = ("asgi_body", "close", "close_async", "has_close_work", "_on_close")
+        cls._is_closed_simply = all(getattr(cls, name) is getattr(Response, name) for name in (*SEAMS, *closing))
         ours = all(getattr(cls, name) is getattr(Response, name) for name in SEAMS)
         cls._made_lazily = ours and Response._made_lazily
 
@@ -298,6 +303,11 @@ class Response(Recast, BaseResponse):
                 length = (b"content-length", b"%d" % len(plain_body))
                 return code, [pair, length], b"" if request_method == "HEAD" else plain_body, None
         status, pairs = self.asgi_start(request_method, request)
+        pieces = own.get("response")
+        if pieces.__class__ is list and len(pieces) == 1 and self._is_closed_simply and not own["_on_close"]:
+            piece = pieces[0]
+            if piece.__class__ is bytes:
+                return status, pairs, piece if request_method != "HEAD" and is_ordinary(status) else b"", None
         body = self.asgi_body(request_method)
         return status, pairs, body, self if body is None or self.has_close_work else None
 
