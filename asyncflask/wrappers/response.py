@@ -51,7 +51,7 @@ SEAMS = (
 HARMLESS = frozenset(
     {"__module__", "__qualname__", "__doc__", "__annotations__", "__firstlineno__", "__static_attributes__"}
     | {"__parameters__", "__orig_bases__", "__slotnames__", "default_mimetype", "json_module", "max_cookie_size"}
-    | {"autocorrect_location_header", "_made_lazily"}
+    | {"autocorrect_location_header", "_made_lazily", "_is_closed_simply"}
 )
 
 # Headers whose values get_wsgi_headers changes.
