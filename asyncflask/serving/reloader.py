@@ -35,6 +35,8 @@ PATIENCE = 1.0
 """Seconds after which a process that is to be restarted is killed."""
 OVERTIME = 5.0
 """Seconds beyond the graceful timeout after which it is killed when everything stops."""
+LOOK_AGAIN = 0.5
+"""Seconds after which a signal is seen that has not woken us: one that came just before we began to wait."""
 RESTART = 3
 """The exit code by which an application asks to be started again, as under Werkzeug."""
 
@@ -101,7 +103,10 @@ class Reloader:
 
     def _step(self) -> int | None:
         """Wait for something and react; return the exit code at the end."""
-        kind, what = self._events.get()
+        try:
+            kind, what = self._events.get(timeout=LOOK_AGAIN)
+        except Empty:
+            return None
         if kind == "stop":
             return self._end_process(signal.SIGTERM, self.grace + OVERTIME)
         if kind == "changed":
