@@ -26,7 +26,9 @@ class ShutdownEvent:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._waiting: set[asyncio.Future[None]] = set()
-        self._lock = threading.Lock()
+        self._being_set = False
+        # A signal handler that calls `set` may have interrupted this very thread while it holds the lock.
+        self._lock = threading.RLock()
 
     def is_set(self) -> bool:
         """Return whether the server stops."""
@@ -35,6 +37,9 @@ class ShutdownEvent:
     def set(self) -> None:
         """Let everybody know. From any thread."""
         with self._lock:
+            if self._being_set:
+                return
+            self._being_set = True
             self._event.set()
             waiting, self._waiting = self._waiting, set()
         for future in waiting:
@@ -44,15 +49,16 @@ class ShutdownEvent:
     def clear(self) -> None:
         """Begin anew, as an application does that is served again."""
         self._event.clear()
+        self._being_set = False
 
     async def wait(self) -> None:
         """Return when it is set. On a loop."""
         future = asyncio.get_running_loop().create_future()
-        with self._lock:
-            if self._event.is_set():
-                return
-            self._waiting.add(future)
         try:
+            with self._lock:
+                self._waiting.add(future)
+                if self._event.is_set():
+                    return
             await future
         finally:
             self._waiting.discard(future)
@@ -88,7 +94,7 @@ class OpenStreams:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # `end_all` may be called by a signal handler that interrupts `add`
         self._open: dict[Stream, bool] = {}
         self._patience: float | None = None
 

@@ -122,3 +122,30 @@ async def test_nothing_is_watched_outside_of_the_main_thread(handler):
     own = signal.getsignal(signal.SIGTERM)
     await asyncio.to_thread(SignalWatch, lambda: None)
     assert signal.getsignal(signal.SIGTERM) is own
+
+
+def test_a_signal_handler_may_have_interrupted_who_holds_the_lock():
+    event, streams = ShutdownEvent(), OpenStreams()
+
+    def interrupted():
+        with event._lock, streams._lock:
+            event.set()
+            streams.end_all(1)
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert event.is_set()
+
+
+async def test_a_waiter_that_is_interrupted_by_the_setting_does_not_wait():
+    event = ShutdownEvent()
+
+    class Waiting(set):
+        def add(self, future):
+            super().add(future)
+            event.set()  # as a signal handler does here
+
+    event._waiting = Waiting()
+    await asyncio.wait_for(event.wait(), 10)
