@@ -420,7 +420,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         self._bridge = None
 
     def begin_shutdown(self) -> None:
-        """Set `shutdown_event`, and let open streams end, since a server that stops waits for them.
+        """Set `shutdown_event`, and let open streams and websockets end, since a server that stops waits for them.
 
         Streams that are endless by nature, as server-sent events, end at once. Others are cut off after
         ``STREAM_SHUTDOWN_TIMEOUT`` seconds. A server calls this when it is told to stop, in any thread and as often as

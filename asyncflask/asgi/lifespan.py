@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import typing as t
 
+from ..lazy import late_module
+
+if t.TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = late_module("asyncio")
+
 Message = dict[str, t.Any]
 
 
@@ -45,8 +52,11 @@ async def _reported(
 ) -> bool:
     try:
         await act()
-    except Exception as error:
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        # Servers take what a lifespan raises for "has none", and would serve an application that has not started.
         await send({"type": f"lifespan.{phase}.failed", "message": _told(error)})
+        if not isinstance(error, Exception):
+            raise
         return False
     await send({"type": f"lifespan.{phase}.complete"})
     return True

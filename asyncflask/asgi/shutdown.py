@@ -77,9 +77,12 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 
 class Stream(t.Protocol):
-    """An answer that is being sent piece by piece."""
+    """An answer that is being sent piece by piece, or a websocket."""
 
-    loop: asyncio.AbstractEventLoop
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that serves it."""
+        ...
 
     def end(self, *, cleanly: bool) -> None:
         """End it. On its loop."""
@@ -87,7 +90,7 @@ class Stream(t.Protocol):
 
 
 class OpenStreams:
-    """The streams that are being sent, to be ended when the server stops.
+    """The streams that are being sent, and the open websockets, to be ended when the server stops.
 
     Those that go on until somebody ends them are ended at once. The others may come to their ends by themselves until
     their time is up; then they are cut off.

@@ -98,7 +98,7 @@ class LookAhead:
 class Line:
     """The way from a `Websocket` to its client, as that asks for it."""
 
-    __slots__ = ("ahead", "app", "bridge", "ctx", "receive", "send")
+    __slots__ = ("ahead", "app", "bridge", "ctx", "is_ended", "receive", "send", "task")
 
     ctx: AppContext
     bridge: Bridge
@@ -108,6 +108,8 @@ class Line:
         self.receive: Receive = receive
         self.send: Send = send
         self.ahead: LookAhead | None = None
+        self.task: asyncio.Task[t.Any] | None = None
+        self.is_ended: bool = False
 
     def lead_to(self, ctx: AppContext) -> None:
         """Say which context's websocket this is for."""
@@ -138,6 +140,17 @@ class Line:
     async def left(self) -> None:
         """Return when the client has left."""
         await self.watch().gone.wait()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that serves it."""
+        return self.bridge.loop
+
+    def end(self, *, cleanly: bool) -> None:
+        """Cancel a handler that has not ended by itself, though the server stops. On the loop."""
+        if self.task is not None:
+            self.is_ended = True
+            self.task.cancel("the server stops")
 
     async def hang_up(self) -> None:
         """Listen no more."""
@@ -173,16 +186,23 @@ async def serve_websocket(app: App, scope: Message, receive: Receive, send: Send
         return await refuse(scope, send, t.cast(HTTPException, websocket.routing_exception))
     if (link := scope.get("asyncflask.client")) is not None:
         link.context, ctx.preserve = context, link.preserve
+    line.task = task = asyncio.current_task()
+    app.open_streams.add(line, endless=False)
     try:
         if ctx.plan.on_disconnect == "cancel":
             async with cancelled_when_left(line.watch()):
                 await _converse(app, ctx, context, line, websocket)
         else:
             await _converse(app, ctx, context, line, websocket)
+    except asyncio.CancelledError:
+        if not line.is_ended or task is None or task.uncancel():
+            raise
     except Exception:
         leave_to_debugger(scope, ctx, context)
         raise
     finally:
+        line.task = None
+        app.open_streams.discard(line)
         websocket.hang_up()
         await line.hang_up()
         await close_lifetime(ctx, context, line.bridge)

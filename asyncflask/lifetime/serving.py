@@ -144,12 +144,12 @@ class Serving:
         """Await a step of the start; an error is logged, announced, and told which function it comes from."""
         try:
             await step
-        except Exception as error:
+        except BaseException as error:
             error.add_note(f"(in the {what} {name_of(function)})")
             self.app.logger.error(
                 "The application cannot start: the %s %s failed.", what, name_of(function), exc_info=error
             )
-            if got_serving_exception.receivers:
+            if got_serving_exception.receivers and isinstance(error, Exception):
                 await emit(ctx, got_serving_exception, exception=error)
             raise
 

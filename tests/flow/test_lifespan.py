@@ -163,6 +163,37 @@ async def test_a_failed_start_undoes_what_had_started_and_says_why(app, caplog, 
     assert not app.threads.stats().threads
 
 
+@pytest.mark.parametrize("error", [SystemExit("no configuration"), asyncio.CancelledError()], ids=["exit", "cancelled"])
+async def test_what_is_no_exception_refuses_the_start_too(app, error):
+    """A server takes a lifespan that raises for one that is not there, and would serve what has not started."""
+    events = []
+
+    @app.while_serving
+    async def first():
+        events.append("begins")
+        yield
+        events.append("ends")
+
+    @app.while_serving
+    async def fails():
+        raise error
+        yield
+
+    said = []
+
+    async def receive():
+        return {"type": "lifespan.startup"}
+
+    async def send(message):
+        said.append(message)
+
+    with pytest.raises(type(error)):
+        await app.asgi({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+    assert [message["type"] for message in said] == ["lifespan.startup.failed"]
+    assert "while_serving generator" in said[0]["message"]
+    assert events == ["begins", "ends"]
+
+
 async def test_one_that_fails_at_the_stop_keeps_nobody_else_from_it(app, caplog):
     events = []
     plain, _, _, async_generator = noting(events)

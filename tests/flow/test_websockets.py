@@ -32,7 +32,7 @@ from asyncflask.sessions import SecureCookieSessionInterface
 from asyncflask.testing import WebsocketResponseError
 
 from .asking import ask, turns
-from .talking import Refused, talk
+from .talking import Refused, Talk, talk
 
 
 @pytest.fixture
@@ -638,8 +638,6 @@ async def test_pages_of_other_origins(app, echo, origin, status):
 
 
 async def test_two_hosts_are_refused(app, echo):
-    from .talking import Talk
-
     ws = Talk(app, "/echo")
     ws.scope["headers"] += [(b"host", b"a"), (b"host", b"b")]
     ws.begin()
@@ -811,6 +809,53 @@ async def test_on_disconnect_cancel(app, kind):
     async with talk(app, "/") as ws:
         ws.say("a message that nobody takes")
     assert ended == [asyncio.CancelledError]
+
+
+@pytest.mark.parametrize("kind", ["async", "def"])
+async def test_one_that_hears_nothing_is_cancelled_when_the_server_stops(app, kind):
+    ended = []
+    app.config["STREAM_SHUTDOWN_TIMEOUT"] = 0
+    app.teardown_websocket(lambda error: ended.append(type(error)))
+
+    async def forever():
+        await asyncio.Event().wait()
+
+    if kind == "def":
+
+        @app.websocket("/")
+        def handler():
+            websocket.accept()
+            current_app.async_to_sync(forever)()
+    else:
+
+        @app.websocket("/")
+        async def handler():
+            await websocket.accept()
+            await forever()
+
+    async with talk(app, "/") as ws:
+        app.begin_shutdown()
+        assert (await ws.closed())[0] == 1001
+        assert not ws.task.cancelled()
+    assert ended == [asyncio.CancelledError]
+    assert not app.open_streams.count
+
+
+async def test_one_that_has_ended_is_left_alone_when_the_server_stops(app):
+    app.config["STREAM_SHUTDOWN_TIMEOUT"] = 0
+
+    @app.websocket("/")
+    async def handler():
+        await websocket.accept()
+        assert app.open_streams.count == 1
+        app.begin_shutdown()
+
+    ws = Talk(app, "/")
+    ws.to_app.put_nowait({"type": "websocket.connect"})
+    await app.asgi(ws.scope, ws._receive, ws._send)  # in this task, which goes on and is not to be cancelled
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not app.open_streams.count
 
 
 async def test_disconnected_can_be_waited_for(app):
