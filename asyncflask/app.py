@@ -12,7 +12,7 @@ import sys
 import time
 import typing as t
 import weakref
-from contextlib import closing
+from contextlib import closing, suppress
 from contextvars import Context, copy_context
 from datetime import timedelta
 from functools import partial, update_wrapper
@@ -719,11 +719,13 @@ class App(Resources, Lifetimes, Testable, SansioApp):
             self.debug = bool(debug)
         named_host, _, named_port = (self.config["SERVER_NAME"] or "").partition(":")
         address: str = host or named_host or "127.0.0.1"
-        port = int(next((p for p in (port, named_port or None) if p is not None), 5000))
+        number: t.Any = next((p for p in (port, named_port or None) if p is not None), 5000)
+        with suppress(ValueError, TypeError):  # run_simple says what is wrong with it
+            number = int(number)
         defaults = {"use_reloader": self.debug, "use_debugger": self.debug, "threaded": self.config["THREADED"]}
         cli.show_server_banner(self.debug, self.name)
         try:
-            serving.run_simple(address, port, self, **(defaults | options))
+            serving.run_simple(address, number, self, **(defaults | options))
         finally:
             # Set-up is open again, for an interactive session that runs the app more than once.
             self._got_first_request = False

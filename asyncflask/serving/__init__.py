@@ -11,7 +11,7 @@ import os
 import typing as t
 
 from ..lazy import late_names
-from .options import TLS, BadOption, FilePath, Options, WrongType, check_port, check_reloader
+from .options import TLS, BadOption, FilePath, Options, WrongType, check_port, check_reloader, strings_of
 from .web import WebServer
 
 if t.TYPE_CHECKING:
@@ -111,6 +111,8 @@ def run_simple(
     """
     check_port(port)
     check_reloader(reloader_type, reloader_interval)
+    extra = strings_of("extra_files", extra_files)
+    excluded = strings_of("exclude_patterns", exclude_patterns)
     server = make_server(
         hostname, port, application, threaded, processes, request_handler, passthrough_errors, ssl_context,
         fd=_inherited(), static_files=static_files, use_debugger=use_debugger, use_evalex=use_evalex,
@@ -123,7 +125,7 @@ def run_simple(
             from .reloader import run_with_reloader
 
             server.log_startup()
-            watched = (reloader_type, reloader_interval, extra_files, exclude_patterns)
+            watched = (reloader_type, reloader_interval, extra, excluded)
             grace = server.options.graceful_timeout
             raise SystemExit(run_with_reloader(server.socket, *watched, grace, server.ssl_context))
         server.serve(_line_to_reloader(), announced=is_running_from_reloader())

@@ -138,6 +138,24 @@ def check_reloader(kind: t.Any, interval: t.Any) -> None:
         raise BadOption(f"reloader_interval must be a positive number of seconds, not {interval!r}.")
 
 
+def check_host(host: t.Any) -> None:
+    """Raise for a host that is no string."""
+    if not isinstance(host, str):
+        raise WrongType(f"hostname must be a string, such as '127.0.0.1', not {host!r}")
+
+
+def strings_of(name: str, value: t.Any) -> list[str]:
+    """Return the paths or patterns of an argument; raise WrongType for a single one, and for what is none."""
+    if value is None:
+        return []
+    try:
+        if isinstance(value, str | bytes | os.PathLike):
+            raise TypeError
+        return [os.fsdecode(one) for one in value]
+    except TypeError:
+        raise WrongType(f"{name} must be a list of strings, not {value!r}") from None
+
+
 def check_uvicorn(options: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return options for `uvicorn.Config`; raise WrongType for those it does not have, or that are said otherwise."""
     if not options:

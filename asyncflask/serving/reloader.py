@@ -183,14 +183,13 @@ def run_with_reloader(
     listener: socket.socket,
     kind: str,
     interval: float,
-    extra_files: t.Iterable[t.Any] | None,
-    exclude_patterns: t.Iterable[str] | None,
+    extra_files: list[str],
+    exclude_patterns: list[str],
     grace: float,
     ssl_context: t.Any = None,
 ) -> int:
     """Serve under a reloader; return the exit code. See `run_simple` for the arguments."""
-    extra = [os.fspath(path) for path in extra_files or ()]
-    watched = Watched(extra, exclude_patterns or (), loaded_files())
+    watched = Watched(extra_files, exclude_patterns, loaded_files())
     return Reloader(listener, watcher_of(kind, watched, interval), grace, StandIn(listener, ssl_context)).run()
 
 

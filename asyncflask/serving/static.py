@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import typing as t
+from collections.abc import Mapping
 
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.security import safe_join
@@ -13,7 +14,7 @@ from werkzeug.utils import send_file
 from ..asgi.scope import split_path
 from ..threads import WorkerPool
 from ..wsgi import WSGIAdapter
-from .options import BadOption
+from .options import BadOption, WrongType
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -73,8 +74,10 @@ def exports_of(files: t.Mapping[str, t.Any] | None) -> list[tuple[str, str]]:
     Args:
         files: a URL prefix such as ``/assets`` to a folder, to one file, or to (package, folder in it).
 
-    Raises BadOption for what is not there.
+    Raises BadOption for what is not there, WrongType for another kind of value.
     """
+    if files is not None and not isinstance(files, Mapping):
+        raise WrongType(f"static_files must be a dict of URL prefixes and what is there, not {files!r}")
     return [(_check_prefix(prefix), _find(place)) for prefix, place in (files or {}).items()]
 
 

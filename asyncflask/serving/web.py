@@ -16,7 +16,7 @@ from . import access_log
 from .address import inherit, listen, url_of, urls_of
 from .channel import Channel
 from .interrupts import Kept, hand_on
-from .options import Options, check_port, check_uvicorn
+from .options import Options, check_host, check_port, check_uvicorn
 from .tls import tls_context
 
 if t.TYPE_CHECKING:
@@ -50,6 +50,7 @@ class WebServer:
     multiprocess: bool = False
 
     def __init__(self, host: str, port: int, options: Options, fd: int | None = None) -> None:
+        check_host(host)
         check_port(port)
         self.host = host
         self.options = options

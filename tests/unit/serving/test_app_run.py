@@ -30,6 +30,8 @@ def served(monkeypatch):
         ("shop.test:8080", {"port": 80}, ("shop.test", 80)),
         ("shop.test:8080", {"port": 0}, ("shop.test", 0)),
         (None, {"host": "::1", "port": 1}, ("::1", 1)),
+        (None, {"port": "80"}, ("127.0.0.1", 80)),
+        ("shop.test:x", {}, ("shop.test", "x")),  # run_simple says what is wrong with it
     ],
 )
 def test_host_and_port(app, served, server_name, given, address):
