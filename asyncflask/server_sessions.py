@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
     from .wrappers import Request, Response
 
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
+_OF_BODIES = {"accept-ranges", "cache-control", "etag", "expires", "last-modified", "location", "set-cookie"}
 _RETRY_AFTER = 5
 """Seconds after which a client may ask again, where the store cannot be reached."""
 
@@ -217,8 +218,7 @@ class ServerSessionInterface(SessionInterface):
             sid = await self.store.save(change)
         except StoreUnavailable as error:
             self._note_away(app, error)
-            response.close()
-            refuse(response)
+            await refuse(response)
             return
         self._note_back(app)
         self._set_cookie(app, session, sid, response)
@@ -256,12 +256,23 @@ class ServerSessionInterface(SessionInterface):
             app.logger.warning("The session store is back.")
 
 
-def refuse(response: Response) -> None:
-    """Turn a response into the 503 of a session that could not be saved: what it says has not come to pass."""
+async def refuse(response: Response) -> None:
+    """Turn a response into the 503 of a session that could not be saved: what it says has not come to pass.
+
+    Headers that tell of its body go, those for other ends (CORS and the like) stay.
+    """
+    body = response.response
+    if hasattr(body, "aclose"):
+        await body.aclose()
+    elif hasattr(body, "close"):
+        response.call_on_close(body.close)
     error = unavailable().get_response()
-    response.status_code = error.status_code
-    response.headers.remove("Set-Cookie")
+    for name in set(response.headers.keys()):
+        if name.lower().startswith("content-") or name.lower() in _OF_BODIES:
+            del response.headers[name]
     response.headers.update(error.headers)
+    response.status_code = error.status_code
+    response.direct_passthrough = False
     response.set_data(error.get_data())
 
 

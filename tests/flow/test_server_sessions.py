@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from asyncflask import App, request, session
+from asyncflask import App, Response, request, session
 from asyncflask.server_sessions import (
     Change,
     MemorySessionInterface,
@@ -414,6 +414,62 @@ async def test_one_request_at_a_time_waits_for_a_store_that_is_away(app, interfa
         assert (await waits).status_code == 200
         assert (await client.get("/get")).status_code == 503
         assert store.asked == 3
+
+
+class FullStore(MemoryStore):
+    """Keeps nothing."""
+
+    async def save(self, change):
+        raise StoreUnavailable("The store is full.")
+
+
+class Body:
+    """A body that has to be closed, and sent as it is."""
+
+    def __init__(self, closed):
+        self.closed = closed
+
+    def __iter__(self):
+        return iter([b"never sent"])
+
+    def close(self):
+        self.closed.append("body")
+
+
+class AsyncBody(Body):
+    close = None
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        raise StopAsyncIteration
+
+    async def aclose(self):
+        self.closed.append("body")
+
+
+@pytest.mark.parametrize("kind", [Body, AsyncBody])
+@pytest.mark.parametrize("interface", ["memory"], indirect=True)
+async def test_an_answer_that_cannot_be_saved_is_replaced_as_a_whole_and_closed_once(app, interface, kind):
+    closed = []
+    headers = {"Content-Encoding": "gzip", "Content-Disposition": "attachment", "ETag": '"x"', "Location": "/elsewhere"}
+
+    @app.get("/report")
+    async def report():
+        session["seen"] = True
+        answer = Response(kind(closed), headers=headers | {"Cache-Control": "max-age=99", "X-Frame-Options": "DENY"})
+        answer.call_on_close(lambda: closed.append("callback"))
+        return answer
+
+    interface.store = FullStore()
+    async with app.async_test_client() as client:
+        answer = await client.get("/report")
+        assert answer.status_code == 503 and "Sessions are not available" in answer.text
+        assert not [name for name in (*headers, "Cache-Control") if name in answer.headers]
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert answer.headers["Content-Length"] == str(len(answer.content))
+    assert sorted(closed) == ["body", "callback"]
 
 
 @only_redis
