@@ -34,7 +34,7 @@ WORKER = "ASYNCFLASK_WORKER"
 SOCKET = "WERKZEUG_SERVER_FD"
 
 RETRY = 1.0
-"""Seconds between two attempts to start a worker that dies before it serves."""
+"""Seconds between two attempts to start a worker that dies before it serves, or within this time."""
 LOOK_AGAIN = 0.05
 """Seconds between two looks at workers that are about to serve, or about to end."""
 OVERTIME = 5.0
@@ -81,6 +81,7 @@ class Worker:
         self.process = process
         self.channel = channel
         self.successor_of = successor_of
+        self.began: float = time.monotonic()
         self.retired: bool = False
 
     def look(self) -> int | None:
@@ -225,6 +226,8 @@ class Supervisor:
             say(f"Worker {worker.process.pid} {how} before it served; the old one goes on.")
         elif worker.serves:
             say(f"Worker {worker.process.pid} {how}; another takes its place.")
+            if time.monotonic() < worker.began + RETRY:  # whatever it is, it may well happen again at once
+                self.retry_at = time.monotonic() + RETRY
         elif any(other.serves for other in self.workers):
             self.retry_at = time.monotonic() + RETRY
             say(f"Worker {worker.process.pid} {how} before it served; another is tried in {RETRY:g} s.")
