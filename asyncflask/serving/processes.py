@@ -139,7 +139,7 @@ class Supervisor:
                 self._events.put(number)
             try:
                 self._start_missing()
-                while self.workers:
+                while self.workers or not self.stopping:
                     self._step(channel)
             finally:
                 for worker in self.workers:

@@ -227,6 +227,18 @@ def test_a_killed_worker_is_replaced_and_the_other_one_goes_on(run):
     assert program.end() == 0
 
 
+def test_the_server_goes_on_when_all_workers_have_died(run):
+    program = run("processes=2")
+    wait_until(lambda: len(workers_of(program)) == 2)
+    victims = workers_of(program)
+    for victim in victims:
+        os.kill(victim, signal.SIGKILL)
+    for victim in victims:
+        program.wait_for(f"Worker {victim} was ended by signal 9; another takes its place.")
+    assert program.get("/pid")[0] == 200
+    assert program.end() == 0
+
+
 def test_more_and_fewer_workers(run):
     program = run("processes=2")
     program.get()
