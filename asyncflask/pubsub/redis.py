@@ -54,6 +54,8 @@ class RedisLink:
         # channel -> done when Redis has confirmed that it is listened to
         self._confirmed: dict[str, asyncio.Future[None]] = {}
         self._chores: set[asyncio.Task[None]] = set()
+        # redis-py connects in several steps, and would do so twice for two that come at once.
+        self._speaking = asyncio.Lock()
 
     async def check(self) -> None:
         """Raise PubSubUnavailable if Redis cannot be reached."""
@@ -69,31 +71,40 @@ class RedisLink:
         new = [name for name in names if name not in self._confirmed]
         for name in new:
             self._confirmed[name] = self.loop.create_future()
+        confirmed = [self._confirmed[name] for name in names]
+        if new:
+            self._do(self._subscribe(new))
+        for one in confirmed:
+            await asyncio.shield(one)
+
+    async def _subscribe(self, names: list[str]) -> None:
+        # In a task of its own: whoever was the first to ask may leave, and others wait for the same.
         try:
-            if new:
-                await self._reached(self._ears.subscribe(*new))
-        except BaseException:
-            self._give_up(new)
-            raise
-        if self._reader is None:
+            async with self._speaking:
+                await self._reached(self._ears.subscribe(*names))
+        except PubSubUnavailable as error:
+            return self._give_up(names, error)
+        if self._reader is None:  # it needs a connection to read from
             self._reader = self.loop.create_task(self._read())
-        for name in names:
-            await asyncio.shield(self._confirmed[name])
 
     def ignore(self, channels: t.Iterable[str]) -> None:
         """Listen to channels no more, soon."""
         names = [self._prefix + channel for channel in channels]
         known = [name for name in names if self._confirmed.pop(name, None) is not None]
         if known and self.loop.is_running():
-            chore = self.loop.create_task(self._unsubscribe(known))
-            self._chores.add(chore)
-            chore.add_done_callback(self._chores.discard)
+            self._do(self._unsubscribe(known))
+
+    def _do(self, work: t.Coroutine[t.Any, t.Any, None]) -> None:
+        chore = self.loop.create_task(work)
+        self._chores.add(chore)
+        chore.add_done_callback(self._chores.discard)
 
     async def _unsubscribe(self, names: list[str]) -> None:
-        names = [name for name in names if name not in self._confirmed]  # somebody may listen again since
         try:
-            if names:
-                await self._ears.unsubscribe(*names)
+            async with self._speaking:
+                names = [name for name in names if name not in self._confirmed]  # somebody may listen again since
+                if names:
+                    await self._ears.unsubscribe(*names)
         except (redis.RedisError, OSError):  # it is away, and so is the subscription
             return
 
@@ -130,12 +141,11 @@ class RedisLink:
         except (redis.RedisError, OSError) as error:
             raise PubSubUnavailable(f"Redis at {self._place} cannot be reached: {error}") from error
 
-    def _give_up(self, names: list[str]) -> None:
-        # For others that wait for the same confirmation.
+    def _give_up(self, names: list[str], error: PubSubUnavailable) -> None:
         for name in names:
-            confirmed = self._confirmed.pop(name)
-            if not confirmed.done():
-                confirmed.set_exception(PubSubUnavailable(f"Redis at {self._place} has not confirmed a subscription."))
+            confirmed = self._confirmed.pop(name, None)
+            if confirmed is not None and not confirmed.done():
+                confirmed.set_exception(error)
                 confirmed.exception()  # nobody has to look at it
 
     async def close(self) -> None:
@@ -144,7 +154,8 @@ class RedisLink:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._give_up(list(self._confirmed))
+        gone = PubSubUnavailable(f"Redis at {self._place} has not confirmed a subscription.")
+        self._give_up(list(self._confirmed), gone)
         await self._ears.aclose()  # type: ignore[no-untyped-call]
         await self._client.aclose()
 

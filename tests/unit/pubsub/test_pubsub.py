@@ -87,6 +87,43 @@ async def test_leaving_and_coming_back_at_once(make):
             assert await first(messages, 1) == [str(number)]
 
 
+@pytest.mark.parametrize("channels", [("a", "a", "a"), ("a", "b", "c")], ids=["same", "different"])
+async def test_the_first_ones_come_at_once(make, channels):
+    """Nobody is connected to Redis yet."""
+    hub = make()
+
+    async def hear(number):
+        async with hub.subscribe(channels[number]) as messages:
+            for _ in range(5):  # leaving and coming back beside the others
+                async with hub.subscribe(f"{channels[number]}2"):
+                    pass
+            await hub.publish(channels[number], f"{number}")
+            return [message async for message in until(messages, f"{number}")][-1]
+
+    async with asyncio.timeout(LIMIT):
+        assert await asyncio.gather(*map(hear, range(3))) == ["0", "1", "2"]
+
+
+async def until(messages, last):
+    async for message in messages:
+        yield message
+        if message == last:
+            return
+
+
+async def test_the_first_one_may_leave_while_it_connects(make):
+    hub = make()
+    first_one = asyncio.create_task(hub.subscribe("a").__aenter__())
+    second = asyncio.create_task(hub.subscribe("a").__aenter__())
+    await asyncio.sleep(0)
+    first_one.cancel()
+    async with asyncio.timeout(LIMIT):
+        messages = await second
+        await hub.publish("a", "x")
+        assert await first(messages, 1) == ["x"]
+    await messages.__aexit__(None, None, None)
+
+
 async def test_a_thousand_subscribers(make):
     hub = make()
     async with AsyncExitStack() as stack:
