@@ -242,7 +242,7 @@ def background_job(
         async with ctx:
             try:
                 return await call(BACKGROUND, partial(function, *args, **kwargs), is_async(function))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 await report(ctx, name, error)
                 raise
 
@@ -262,7 +262,7 @@ def _copy(app: App, origin: AppContext | None) -> AppContext:
     return copied
 
 
-async def report(ctx: AppContext, name: str, error: Exception) -> None:
+async def report(ctx: AppContext, name: str, error: Exception | SystemExit) -> None:
     """Log the error of a job, and announce it."""
     ctx.app.logger.error("The background task %r has failed.", name, exc_info=error)
     if got_background_exception.receivers:

@@ -25,6 +25,9 @@ log = logging.getLogger("asyncflask.pubsub")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds between two tries to reach a Redis that is away."""
 
+CONFIRMED_WITHIN = 10.0
+"""Seconds that Redis may take to confirm a subscription."""
+
 Deliver = t.Callable[[str, str, "asyncio.AbstractEventLoop"], None]
 
 
@@ -74,8 +77,14 @@ class RedisLink:
         confirmed = [self._confirmed[name] for name in names]
         if new:
             self._do(self._subscribe(new))
-        for one in confirmed:
-            await asyncio.shield(one)
+        try:
+            async with asyncio.timeout(CONFIRMED_WITHIN):
+                for one in confirmed:
+                    await asyncio.shield(one)
+        except TimeoutError:
+            raise PubSubUnavailable(
+                f"Redis at {self._place} has not confirmed a subscription within {CONFIRMED_WITHIN:g} seconds."
+            ) from None
 
     async def _subscribe(self, names: list[str]) -> None:
         # In a task of its own: whoever was the first to ask may leave, and others wait for the same.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from datetime import timedelta
 
@@ -245,6 +246,17 @@ async def test_an_error_is_logged_and_announced_and_nothing_else_is_touched(app,
     assert "The background task 'fragile' has failed." in caplog.text and "ValueError: broken" in caplog.text
     assert (await ask(app, "/")).text == "fine"
     await turns(lambda: not app.background_tasks)
+
+
+async def test_one_that_wants_to_end_the_process_is_logged(app, caplog):
+    @app.get("/")
+    async def index():
+        app.add_background_task(sys.exit, "no more", _name="leaving")
+        return "fine"
+
+    assert (await ask(app, "/")).text == "fine"
+    await turns(lambda: not app.background_tasks)
+    assert "The background task 'leaving' has failed." in caplog.text and "SystemExit: no more" in caplog.text
 
 
 async def test_the_registry_knows_names_and_cancels(app):

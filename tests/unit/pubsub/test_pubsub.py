@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import threading
 from contextlib import AsyncExitStack, contextmanager
@@ -253,6 +254,22 @@ async def test_redis_goes_away_and_comes_back(caplog):
             await turns_slowly_published(hub, messages)
         assert sum("is away" in record.getMessage() for record in caplog.records) == 1
         assert sum("is back" in record.getMessage() for record in caplog.records) == 1
+
+
+async def test_redis_that_is_silent(monkeypatch):
+    monkeypatch.setattr("asyncflask.pubsub.redis.CONFIRMED_WITHIN", 0.05)
+    with redis_server() as server:
+        hub = PubSub(server.url)
+        async with hub, hub.subscribe("a") as messages:
+            server.process.send_signal(signal.SIGSTOP)
+            try:
+                with pytest.raises(PubSubUnavailable, match=r"not confirmed a subscription within 0\.05 seconds"):
+                    await hub.subscribe("b").__aenter__()
+            finally:
+                server.process.send_signal(signal.SIGCONT)
+            assert list(hub._listening) == ["a"]
+            await hub.publish("a", "again")
+            assert await first(messages, 1) == ["again"]
 
 
 async def turns_slowly_published(hub, messages):
