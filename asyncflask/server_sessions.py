@@ -226,14 +226,7 @@ class ServerSessionInterface(SessionInterface):
 
     def _set_cookie(self, app: App, session: ServerSession, sid: str | None, response: Response) -> None:
         name = self.get_cookie_name(app)
-        attributes: dict[str, t.Any] = {
-            "path": self.get_cookie_path(app),
-            "domain": self.get_cookie_domain(app),
-            "samesite": self.get_cookie_samesite(app),
-            "secure": self.get_cookie_secure(app),
-            "httponly": self.get_cookie_httponly(app),
-            "partitioned": self.get_cookie_partitioned(app),
-        }
+        attributes = self.cookie_attributes(app)
         if sid is None:
             if not session:  # else another request has ended it, and may have set a cookie of its own
                 response.delete_cookie(name, **attributes)

@@ -157,6 +157,17 @@ class SessionInterface:
         refreshed: bool = session.permanent and app.config["SESSION_REFRESH_EACH_REQUEST"]
         return refreshed
 
+    def cookie_attributes(self, app: App) -> dict[str, t.Any]:
+        """Return what the cookie is set and removed with: where and how it is sent, as keywords of ``set_cookie``."""
+        return {
+            "path": self.get_cookie_path(app),
+            "domain": self.get_cookie_domain(app),
+            "samesite": self.get_cookie_samesite(app),
+            "secure": self.get_cookie_secure(app),
+            "httponly": self.get_cookie_httponly(app),
+            "partitioned": self.get_cookie_partitioned(app),
+        }
+
     def get_expiration_time(self, app: App, session: SessionMixin) -> datetime | None:
         """Return when the cookie ends: a lifetime from now for a permanent session, else None (with the browser)."""
         if not session.permanent:
@@ -330,14 +341,7 @@ class SecureCookieSessionInterface(SessionInterface):
             return
 
         name = self.get_cookie_name(app)
-        attributes: dict[str, t.Any] = {
-            "path": self.get_cookie_path(app),
-            "domain": self.get_cookie_domain(app),
-            "samesite": self.get_cookie_samesite(app),
-            "secure": self.get_cookie_secure(app),
-            "httponly": self.get_cookie_httponly(app),
-            "partitioned": self.get_cookie_partitioned(app),
-        }
+        attributes = self.cookie_attributes(app)
         if session:
             signer = self.get_signing_serializer(app)
             if signer is None:

@@ -186,6 +186,11 @@ async def serve_websocket(app: App, scope: Message, receive: Receive, send: Send
         return await refuse(scope, send, t.cast(HTTPException, websocket.routing_exception))
     if (link := scope.get("asyncflask.client")) is not None:
         link.context, ctx.preserve = context, link.preserve
+    await _serve_line(app, scope, ctx, context, line)
+
+
+async def _serve_line(app: App, scope: Message, ctx: AppContext, context: Context, line: Line) -> None:
+    websocket = t.cast("Websocket", ctx.request)
     line.task = task = asyncio.current_task()
     app.open_streams.add(line, endless=False)
     try:
