@@ -718,14 +718,13 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         if debug is not None:
             self.debug = bool(debug)
         named_host, _, named_port = (self.config["SERVER_NAME"] or "").partition(":")
-        address: str = host or named_host or "127.0.0.1"
         number: t.Any = next((p for p in (port, named_port or None) if p is not None), 5000)
         with suppress(ValueError, TypeError):  # run_simple says what is wrong with it
             number = int(number)
         defaults = {"use_reloader": self.debug, "use_debugger": self.debug, "threaded": self.config["THREADED"]}
         cli.show_server_banner(self.debug, self.name)
         try:
-            serving.run_simple(address, number, self, **(defaults | options))
+            serving.run_simple(host or named_host or "127.0.0.1", number, self, **(defaults | options))
         finally:
             # Set-up is open again, for an interactive session that runs the app more than once.
             self._got_first_request = False
