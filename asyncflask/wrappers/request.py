@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
+from inspect import Signature, signature
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, cast, overload
 
 from werkzeug.datastructures import Authorization, ImmutableMultiDict, MultiDict
@@ -41,6 +42,13 @@ class ClientProbe(Protocol):
 
     async def leaving(self) -> None:
         """Return when it has left."""
+
+
+class InitSignature:
+    """``inspect.signature`` of a class: the parameters of its ``__init__``, also where ``__new__`` takes any."""
+
+    def __get__(self, instance: object, owner: type) -> Signature:
+        return Signature(list(signature(owner.__init__).parameters.values())[1:])  # type: ignore[misc]
 
 
 class Limit:
@@ -181,6 +189,8 @@ class Request(BaseRequest):
         max_content_length = Limit("MAX_CONTENT_LENGTH", BaseRequest.max_content_length)
         max_form_memory_size = Limit("MAX_FORM_MEMORY_SIZE", BaseRequest.max_form_memory_size)
         max_form_parts = Limit("MAX_FORM_PARTS", BaseRequest.max_form_parts)
+
+    __signature__ = InitSignature()
 
     # From ASGI
 
