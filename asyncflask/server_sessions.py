@@ -254,7 +254,7 @@ async def refuse(response: Response) -> None:
 
     Headers that tell of its body go, those for other ends (CORS and the like) stay.
     """
-    body = response.response
+    body: t.Any = response.response
     if hasattr(body, "aclose"):
         await body.aclose()
     elif hasattr(body, "close"):

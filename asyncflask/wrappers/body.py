@@ -76,7 +76,7 @@ class Body:
         body.limit, body.spool_at = limit, SPOOL_AT
         body.content_length = body.received = body._in_memory = len(data)
         body.refill = body._spool = body._failure = None
-        body._memory, body._beyond = [data], b""
+        body._memory, body._beyond = [data], b""  # pyright: ignore[reportAttributeAccessIssue]
         body._ended = True
         body._left = body._lost = body.over_limit = body.wants_more = False
         return body

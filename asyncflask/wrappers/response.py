@@ -303,7 +303,7 @@ class Response(Recast, BaseResponse):
                 length = (b"content-length", b"%d" % len(plain_body))
                 return code, [pair, length], b"" if request_method == "HEAD" else plain_body, None
         status, pairs = self.asgi_start(request_method, request)
-        pieces = own.get("response")
+        pieces: Any = own.get("response")
         if pieces.__class__ is list and len(pieces) == 1 and self._is_closed_simply and not own["_on_close"]:
             piece = pieces[0]
             if piece.__class__ is bytes:
