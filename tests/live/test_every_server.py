@@ -151,7 +151,10 @@ def test_the_same_requests_get_the_same_answers(name, target, tmp_path):
         visits = [counted(port, jar) for jar in [{}] for _ in range(4)]
         assert visits == [1, 2, 3, 4]  # whichever process answers
         ends_gracefully(name, process, port, tmp_path)
-        assert "Traceback" not in log.read_text(), log.read_text()
+        text = log.read_text()
+        # hypercorn cancels the task of a connection that came as it stops, and asyncio tells of it.
+        known = text.count("StreamReaderProtocol.connection_made") if name == "hypercorn" else 0
+        assert text.count("Traceback") <= known, text
 
 
 def counted(port, jar):
