@@ -190,7 +190,7 @@ class Request(BaseRequest):
         max_form_memory_size = Limit("MAX_FORM_MEMORY_SIZE", BaseRequest.max_form_memory_size)
         max_form_parts = Limit("MAX_FORM_PARTS", BaseRequest.max_form_parts)
 
-    __signature__ = InitSignature()
+    __signature__: InitSignature = InitSignature()
 
     # From ASGI
 
