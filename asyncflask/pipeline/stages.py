@@ -84,7 +84,7 @@ class Stages:
     #: whether a sync view needs a thread whatever the app says, because it has to wait for its client
     blocks: bool = False
     #: the function that makes one stage of another and of what is put around it
-    around = staticmethod(around)
+    around: t.Callable[..., Stage] = staticmethod(around)
     #: whether a view that takes too long is given up
     limits_time: bool = True
 
