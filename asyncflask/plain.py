@@ -5,7 +5,9 @@ With the environment variable ``ASYNCFLASK_PLAIN`` set to anything but 0 when as
 - routing asks Werkzeug's adapter for every request (`pipeline.match`),
 - responses are made in full when they are made (`wrappers.response`),
 - query strings and content types are parsed by Werkzeug each time (`wrappers.request`),
+- every multipart form goes through Werkzeug's decoder (`wrappers.whole_form`),
 - JSON is read and written by ``json.loads`` and ``json.dumps`` (`json.provider`),
+- cookies are signed by itsdangerous' own serializer, made as it is (`signing`),
 - sessions are opened before the first hook and saved after the last (`sessions`).
 
 Answers stay the same: the parity tests pass either way.

@@ -24,6 +24,7 @@ MAX_PART_HEADER = 16 * 1024
 """The most bytes in the header of one part of a multipart form."""
 
 FEW_LINES = 64
+"""Up to so many line breaks are looked at one by one for the boundary."""
 
 # Nothing in the values that would have to be decoded.
 _PLAIN_DISPOSITION = re.compile(r'form-data; name="([^"\\%]*)"(?:; filename="([^"\\%]*)")?', re.ASCII)

@@ -17,6 +17,8 @@ import json
 from asyncflask import App, Request, Response
 from asyncflask.json import provider
 from asyncflask.sessions import SecureCookieSessionInterface
+from asyncflask.pipeline.plainly import Plainly
+from asyncflask.wrappers.whole_form import events_of
 
 calls = []
 
@@ -28,6 +30,7 @@ def counted(owner, name):
     setattr(owner, name, call)
 
 app = App("switches")
+app.secret_key = "key"
 app.add_url_rule("/<int:k>", view_func=lambda k: {})
 counted(json, "loads")
 counted(json, "dumps")
@@ -39,9 +42,12 @@ print({
     "json reads": "loads" not in calls,
     "json writes": "dumps" not in calls,
     "sessions": SecureCookieSessionInterface().lazy_open,
+    "forms": events_of(b"--bb--", b"bb", None) is not None,
+    "signing": type(app.session_interface.get_signing_serializer(app)).__name__ == "CookieSerializer",
+    "answers": Plainly.of(app) is not None,
 })
 """
-NAMES = ("matcher", "responses", "json reads", "json writes", "sessions")
+NAMES = ("matcher", "responses", "json reads", "json writes", "sessions", "forms", "signing", "answers")
 
 
 def run(*args: str, plain: bool) -> subprocess.CompletedProcess[str]:
