@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
 from types import TracebackType
 
 from ..asgi.scope import DEBUGGER
 from ..serving.notice import Message, Notice, Receive, Send
+from .explain import summary
 
 
 class BrokenApp(Notice):
@@ -28,22 +28,3 @@ class BrokenApp(Notice):
             # with the first traceback every time, which would grow by each raise
             raise self.error.with_traceback(self.traceback)
         await super().__call__(scope, receive, send)
-
-
-def summary(error: BaseException) -> str:
-    """Return an error in one line, as the last one of its traceback; of a SyntaxError also where it is."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
-    lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
-def from_application(at: TracebackType | None) -> TracebackType | None:
-    """Return a traceback from the first frame on that is not ours and not Python's import system's."""
-    while at is not None and _loads(at.tb_frame.f_globals.get("__name__", "")):
-        at = at.tb_next
-    return at
-
-
-def _loads(module: str) -> bool:
-    return module.startswith(("asyncflask.cli", "importlib", "click.", "werkzeug.utils"))

@@ -58,8 +58,17 @@ def find_best_app(module: ModuleType) -> App:
             return made
     raise NoAppException(
         f"Failed to find Flask application or factory in module '{where}'. If it has another name than"
-        f" {', '.join(_INSTANCES + _FACTORIES)}, use '{where}:name'."
+        f" {', '.join(_INSTANCES + _FACTORIES)}, use '{where}:name'.{_of_flask(*values)}"
     )
+
+
+def _of_flask(*values: object) -> str:
+    """Return what to say where an application was made with Flask itself, which is another class than ours."""
+    if not any(kind.__module__ == "flask.app" for value in values for kind in type(value).__mro__):
+        return ""
+    from .explain import INSTEAD_OF_FLASK  # only then
+
+    return f" There is an application of Flask itself: {INSTEAD_OF_FLASK}"
 
 
 def find_app_by_string(module: ModuleType, app_name: str) -> App:
@@ -79,6 +88,7 @@ def find_app_by_string(module: ModuleType, app_name: str) -> App:
     if not isinstance(found, App):
         raise NoAppException(
             f"A valid Flask application was not obtained from '{where}:{app_name}', but {type(found).__name__!r}."
+            f"{_of_flask(found)}"
         )
     return found
 
@@ -168,9 +178,9 @@ def locate_app(module_name: str, app_name: str | None, raise_if_not_found: bool 
     except ImportError as error:
         here = error.__traceback__
         if here is not None and here.tb_next is not None:  # raised by code of the module, not by its absence
-            raise AppImportError(
-                f"While importing {module_name!r}, an ImportError was raised:\n\n{traceback.format_exc()}"
-            ) from error
+            from .explain import import_error  # only then
+
+            raise AppImportError(import_error(module_name, error)) from error
         if not raise_if_not_found:
             return None
         raise NoAppException(f"Could not import {module_name!r}.") from None

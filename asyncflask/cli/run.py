@@ -10,7 +10,8 @@ import click
 
 from ..helpers import get_debug_flag
 from ..serving import is_running_from_reloader
-from .broken import BrokenApp, from_application, summary
+from .broken import BrokenApp
+from .explain import from_application, summary
 from .groups import pass_script_info
 from .locate import AppImportError, NoAppException, ScriptInfo
 from .options import CertParamType, EnvOption, SeparatedPathType, debug_option, key_option
@@ -37,12 +38,13 @@ def _load(info: ScriptInfo, reload: bool) -> t.Any:
 
     Without it, the error is printed and ends the command.
     """
+    told = None
     try:
         return info.load_app()
     except AppImportError as error:
         if not (reload or is_running_from_reloader()):
             raise
-        failure = t.cast(Exception, error.__cause__)
+        failure, told = t.cast(Exception, error.__cause__), error.format_message()
     except NoAppException as error:
         if not is_running_from_reloader():
             raise  # there is nothing to be watched
@@ -51,7 +53,7 @@ def _load(info: ScriptInfo, reload: bool) -> t.Any:
         failure = error
     failure.__traceback__ = from_application(failure.__traceback__)
     if is_running_from_reloader() or not reload:  # else the process that the reloader starts fails as well, and tells
-        click.echo("".join(traceback.format_exception(failure)), err=True)
+        click.echo(told or "".join(traceback.format_exception(failure)), err=True)
     if is_running_from_reloader() or reload:
         return BrokenApp(failure)
     which = f"The application {info.app_import_path!r}" if info.app_import_path else "The application"

@@ -186,7 +186,15 @@ def test_an_import_error_inside_a_module_is_shown_in_any_case(project):
             locate_app("shop", None, raise_if_not_found=raises)
         message = caught.value.format_message()
         assert message.startswith("While importing 'shop', an ImportError was raised:")
-        assert "not_there_at_all" in message and "shop.py" in message
+        assert "not_there_at_all" in message and "shop.py" in message and "locate.py" not in message
+
+
+@pytest.mark.parametrize("name", [None, "api", "make"])
+def test_an_application_of_flask_itself_is_told_from_ours(project, name):
+    kind = "Flask = type('Flask', (), {'__module__': 'flask.app'})\n"
+    project(shop=f"{kind}class Mine(Flask): pass\napi = Mine()\ndef make(): return api")
+    with pytest.raises(NoAppException, match=r"There is an application of Flask itself: import from 'asyncflask', or"):
+        locate_app("shop", name)
 
 
 # -- what a script knows
