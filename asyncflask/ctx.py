@@ -135,6 +135,9 @@ class AppContext:
     lifetime: RequestLifetime | None = None
     streams: bool = False
     flashes: list[tuple[str, str]] | None = None
+    # The session, once it is open, and the functions to run after this request.
+    opened_session: SessionMixin | None = None
+    after_functions: list[AfterRequestCallable[t.Any]] | None = None
     # The context that was current at the first push, and that same one if this joined it.
     _outer: AppContext | None = None
     _joined: AppContext | None = None
@@ -149,7 +152,7 @@ class AppContext:
             self.request = request
             self.has_request = True
         if session is not None:
-            self._session = session
+            self.opened_session = session
             self.touched = True
 
     # -- what it holds ---------------------------------------------------------------------------------------------
@@ -214,30 +217,32 @@ class AppContext:
         """The hooks and the view for this request's rule."""
         return self.app.plan_for(self.request.url_rule if self.has_request else None, self.stages)
 
-    @lazy
-    def _after_request_functions(self) -> list[AfterRequestCallable[t.Any]]:
-        self.touched = True
-        return []
-
-    @lazy
-    def _session(self) -> SessionMixin:
-        self.touched = True
-        interface = self.app.session_interface
-        opened = t.cast(t.Any, interface.open_session(self.app, self.request))
-        if opened is not None and hasattr(opened, "__await__"):
-            opened = run_async(opened)
-        session: SessionMixin | None = opened
-        return session if session is not None else interface.make_null_session(self.app)
-
     @property
-    def session_opened(self) -> bool:
-        """Whether anything has opened the session yet."""
-        return "_session" in vars(self)
+    def _after_request_functions(self) -> list[AfterRequestCallable[t.Any]]:
+        if self.after_functions is None:
+            self.touched, self.after_functions = True, []
+        return self.after_functions
+
+    def open_session(self) -> SessionMixin:
+        """Return the session of this context's request, opened now if it is not yet open."""
+        if (session := self.opened_session) is not None:
+            return session
+        app, interface = self.app, self.app.session_interface
+        if self.has_cookies or (opened := interface.session_without_cookies(app)) is None:
+            opened = t.cast(t.Any, interface.open_session(app, self.request))
+            if opened is not None and hasattr(opened, "__await__"):
+                opened = run_async(opened)
+        session = opened if opened is not None else interface.make_null_session(app)
+        self.touched, self.opened_session = True, session
+        return session
 
     @property
     def session(self) -> SessionMixin:
         """The session of the request, opened by the first touch; reading this marks it as accessed."""
-        opened = self.own_request_ctx._session
+        owner = self if self.has_request else self.own_request_ctx
+        opened = owner.opened_session
+        if opened is None:
+            opened = owner.open_session()
         opened.accessed = True
         return opened
 
@@ -254,7 +259,7 @@ class AppContext:
             request = self.request
             if request.url_rule is None and request.routing_exception is None:
                 if not self.app.session_opens_lazily:
-                    self._session  # noqa: B018
+                    self.open_session()
                 if self.url_adapter is not None:
                     self.match_request()
 
@@ -425,7 +430,7 @@ class AppContext:
         """Return a context of its own for the same request and session, to be pushed elsewhere."""
         owner = self.own_request_ctx
         # Opened now, if it was not yet: the copy must not have one of its own.
-        copied = AppContext(owner.app, request=owner.request, session=owner._session)
+        copied = AppContext(owner.app, request=owner.request, session=owner.open_session())
         copied.stages = owner.stages
         return copied
 

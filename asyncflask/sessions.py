@@ -61,7 +61,7 @@ class SessionMixin(MutableMapping[str, t.Any]):
         self["_permanent"] = bool(value)
 
 
-def _mark_modified(session: SecureCookieSession) -> None:
+def _mark_modified(session: SessionMixin) -> None:
     session.modified = True
 
 
@@ -75,9 +75,11 @@ class SecureCookieSession(CallbackDict[str, t.Any], SessionMixin):  # pyright: i
     """
 
     modified: bool = False
+    on_update: t.Any = staticmethod(_mark_modified)
 
     def __init__(self, initial: Mapping[str, t.Any] | None = None) -> None:
-        super().__init__(initial, _mark_modified)
+        if initial is not None:
+            dict.__init__(self, initial)
 
 
 class NullSession(SecureCookieSession):
@@ -126,6 +128,10 @@ class SessionInterface:
         Called when the context is made, before the URL is matched; see `lazy_open`.
         """
         raise NotImplementedError
+
+    def session_without_cookies(self, app: App) -> SessionMixin | None:
+        """Return the session of a request that has no cookies, without looking at it; None: `open_session` has to."""
+        return None
 
     def save_session(self, app: App, session: SessionMixin, response: Response) -> Awaitable[None] | None:
         """Save the session, as a rule by a cookie on the response. May be `async def`.
@@ -255,7 +261,9 @@ def _is_unreadable(error: Exception) -> bool:
 
 def _vary_on_cookie(response: Response) -> None:
     # ``response.vary.add("Cookie")``, which takes a set of headers apart and puts it together again.
-    if any(name.lower() == "vary" for name, _ in response.headers):
+    if getattr(response, "is_plain", False):
+        response.vary_on_cookie()
+    elif any(name.lower() == "vary" for name, _ in response.headers):
         response.vary.add("Cookie")
     else:
         response.headers.add("Vary", "Cookie")
@@ -272,11 +280,6 @@ class SecureCookieSessionInterface(SessionInterface):
     key_derivation = "hmac"
     salt = "cookie-session"
     digest_method: staticmethod[..., t.Any] = staticmethod(_lazy_sha1)
-
-    @property
-    def _signs_as_ours(self) -> bool:
-        ours = SecureCookieSessionInterface.get_signing_serializer
-        return type(self).get_signing_serializer is ours and "get_signing_serializer" not in vars(self)
 
     def get_signing_serializer(self, app: App) -> URLSafeTimedSerializer | None:
         """Return what signs and checks cookies, or None without a secret key.
@@ -311,10 +314,17 @@ class SecureCookieSessionInterface(SessionInterface):
         kind = URLSafeTimedSerializer if is_plain() else CookieSerializer
         return kind(list(keys), self.salt, self.serializer, signer_kwargs=how)  # type: ignore[arg-type]
 
+    def session_without_cookies(self, app: App) -> SecureCookieSession | None:
+        """Return the empty session that `open_session` would, unless that or the signer is another's."""
+        kind, ours, own = type(self), SecureCookieSessionInterface, vars(self)
+        if not self.lazy_open or kind.open_session is not ours.open_session or "open_session" in own:
+            return None
+        if kind.get_signing_serializer is not ours.get_signing_serializer or "get_signing_serializer" in own:
+            return None
+        return self.session_class() if app.secret_key else None
+
     def open_session(self, app: App, request: Request) -> SecureCookieSession | None:
         """Read the cookie. One that is expired, forged or unreadable makes an empty session."""
-        if self._signs_as_ours and b"cookie" not in (getattr(request, "header_bytes", None) or {b"cookie": b""}):
-            return self.session_class() if app.secret_key else None
         signer = self.get_signing_serializer(app)
         if signer is None:
             return None

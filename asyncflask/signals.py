@@ -28,6 +28,10 @@ class _Signal(NamedSignal):
         connections.bump()  # once more: the receiver was stored before its sender
         return connected
 
+    def disconnect(self, receiver: t.Callable[..., t.Any], sender: t.Any = ANY) -> None:
+        super().disconnect(receiver, sender)
+        connections.bump()  # of one sender, the receiver stays stored
+
 
 class _Namespace(Namespace):
     # Ours alone; an extension makes a Namespace of its own.

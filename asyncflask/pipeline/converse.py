@@ -107,9 +107,9 @@ def _farewell(response: Response | None, fault: tuple[int, str] | None) -> tuple
 async def handshake(ctx: AppContext) -> list[tuple[bytes, bytes]]:
     """Save the session and return the headers for that, to go with the acceptance. On the loop."""
     app, interface = ctx.app, ctx.app.session_interface
-    if not (ctx.session_opened or respond.session_may_need_saving(ctx)):
+    if not (ctx.opened_session is not None or respond.session_may_need_saving(ctx)):
         return []
-    session = ctx._session
+    session = ctx.open_session()
     if interface.is_null_session(session):
         return []
     response = app.response_class()
@@ -121,19 +121,23 @@ async def handshake(ctx: AppContext) -> list[tuple[bytes, bytes]]:
     return [pair for pair in pairs if pair[0] not in (b"content-type", b"content-length")]
 
 
-async def save_session(ctx: AppContext, response: Response | None) -> None:
-    """Save the session once more at the end: with the answer to the handshake, or where no cookie is needed for it."""
-    app, session = ctx.app, ctx._session
+def save_session(ctx: AppContext, response: Response | None) -> t.Awaitable[None] | None:
+    """Save the session once more at the end: with the answer to the handshake, or where no cookie is needed for it.
+
+    Returns what is to be awaited for that.
+    """
+    app, session = ctx.app, ctx.open_session()
     if websocket_of(ctx).state is State.CONNECTING and response is not None:
-        await respond.save_session(ctx, response)
-    elif not app.session_opens_lazily:
-        await respond.save_session(ctx, app.response_class())
-    elif session.modified:
+        return respond.save_session(ctx, response)
+    if not app.session_opens_lazily:
+        return respond.save_session(ctx, app.response_class())
+    if session.modified:
         app.logger.warning(
             "The session was changed after the handshake of websocket %s: this is lost, no cookie can be sent any more."
             " Change it before the first message, or keep sessions on the server.",
             ascii(ctx.request.path)[1:-1],
         )
+    return None
 
 
 def websocket_of(ctx: AppContext) -> Websocket:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 from functools import partial
 from inspect import CO_COROUTINE, iscoroutinefunction, unwrap
-from types import FunctionType
+from types import FunctionType, MethodType
+from weakref import WeakMethod, ref
 
 from ..ctx import INLINE, LOOP, WORKER, Lane
 from ..lazy import late_module
@@ -40,6 +41,23 @@ def is_async(function: t.Callable[..., t.Any]) -> bool:
     if function.__class__ is FunctionType and not function.__dict__:  # nobody has marked it as anything else
         return bool(function.__code__.co_flags & CO_COROUTINE)
     return iscoroutinefunction(function) or iscoroutinefunction(getattr(type(function), "__call__", None))  # noqa: B004
+
+
+Hearer = tuple[t.Callable[..., t.Any], bool, bool]
+"""A receiver of a signal, or a weak reference to it; whether it is that; whether it is a coroutine function."""
+
+
+def hearers(app: App, signal: Signal) -> tuple[Hearer, ...]:
+    """Return who hears a signal of this app as of now, in the order of blinker's."""
+    strong = {id(stored) for stored in signal.receivers.values()}
+    return tuple(
+        (receiver, False, is_async(receiver)) if id(receiver) in strong else (_weak(receiver), True, is_async(receiver))
+        for receiver in signal.receivers_for(app)
+    )
+
+
+def _weak(receiver: t.Callable[..., t.Any]) -> t.Callable[[], t.Any]:
+    return WeakMethod(receiver) if isinstance(receiver, MethodType) else ref(receiver)
 
 
 async def call(lane: Lane, function: t.Callable[..., t.Any], asynchronous: bool, *args: t.Any) -> t.Any:
@@ -88,8 +106,6 @@ def finish(ctx: AppContext, work: t.Coroutine[t.Any, t.Any, t.Any], anywhere: bo
 MOST_PLANS = 10_000
 """An app that makes new rules for each request must not keep them all."""
 
-_TEARDOWNS = {"do_teardown_request", "do_teardown_appcontext"}
-
 
 class Plan:
     """What runs for the requests of one rule. Made again whenever anything that it was made from has changed.
@@ -98,10 +114,10 @@ class Plan:
     """
 
     __slots__ = (
-        "after", "answers_options", "app_teardown", "before", "body_limit", "body_timeout", "endpoint", "finishes",
-        "full_dispatch", "goes_straight", "lane", "number", "on_disconnect", "opens", "plain", "prepares",
-        "preprocesses", "processes", "rule", "starts", "stream_body", "teardown", "tears_down", "thread_limit",
-        "url_processors", "version", "view", "view_is_async",
+        "after", "answers_options", "app_teardown", "app_tearing_down", "before", "body_limit", "body_timeout",
+        "endpoint", "ends_app", "ends_request", "finished", "full_dispatch", "goes_straight", "lane", "number",
+        "on_disconnect", "opens", "plain", "prepares", "preprocesses", "processes", "rule", "started", "stream_body",
+        "teardown", "tearing_down", "tears_down", "thread_limit", "url_processors", "version", "view", "view_is_async",
     )  # fmt: skip
 
     number: int
@@ -111,16 +127,21 @@ class Plan:
     after: tuple[Step, ...]
     teardown: tuple[Step, ...]
     app_teardown: tuple[Step, ...]
+    #: who hears the signals that each request sends
+    started: tuple[Hearer, ...]
+    finished: tuple[Hearer, ...]
+    tearing_down: tuple[Hearer, ...]
+    app_tearing_down: tuple[Hearer, ...]
     #: whether there is anything to do: when the context is there (a session that is opened at once, receivers),
     opens: bool
     #: before the view (receivers, then URL processors and hooks),
     prepares: bool
-    starts: bool
     preprocesses: bool
-    #: with the response (hooks, then receivers),
+    #: with the response (but for receivers),
     processes: bool
-    finishes: bool
-    #: at the end
+    #: at the end: of the request, of the application context, of either
+    ends_request: bool
+    ends_app: bool
     tears_down: bool
     body_limit: int | None
     body_timeout: float | None
@@ -155,25 +176,30 @@ class Plan:
         before, after, teardown = (getattr(app, name) for name in stages.tables)
         self.before = _steps(app, (f for s in scopes for f in before.get(s, ())))
         self.preprocesses = bool(self.url_processors or self.before or stages.preprocesses)
-        self.starts = stages.started.has_receivers_for(app)
-        self.prepares = self.preprocesses or self.starts
+        self.started = hearers(app, stages.started)
+        self.prepares = self.preprocesses or bool(self.started)
         self.after = _steps(app, (f for s in inner_first for f in reversed(after.get(s, ()))))
         eager = not app.session_opens_lazily
         self.opens = eager or appcontext_pushed.has_receivers_for(app)
         self.processes = bool(self.after or stages.processes or eager)
-        self.finishes = stages.finished.has_receivers_for(app)
-        self.teardown = _steps(app, (f for s in inner_first for f in reversed(teardown.get(s, ()))))
-        self.app_teardown = _steps(app, reversed(app.teardown_appcontext_funcs))
-        ends = (stages.tearing_down, appcontext_tearing_down, appcontext_popped)
-        self.tears_down = bool(self.teardown or self.app_teardown or stages.replaced & _TEARDOWNS) or any(
-            signal.has_receivers_for(app) for signal in ends
-        )
+        self.finished = hearers(app, stages.finished)
+        self._see_ends(app, inner_first, teardown, stages)
         layers = self._put_around(app, rule, scopes, stages)
-        looked_at = self.processes or self.finishes or stages.sees_responses or bool(layers)
+        looked_at = self.processes or bool(self.finished or layers) or stages.sees_responses
         self.plain = None if looked_at else Plainly.of(app)
         blocking = stages.sync_overrides or not all(asynchronous for _, asynchronous in layers)
         self.lane = self._choose_lane(app, getattr(rule, "threaded", None), stages, blocking)
         self.goes_straight = self.lane is not WORKER and self.on_disconnect == "finish"
+
+    def _see_ends(self, app: App, scopes: tuple[str | None, ...], functions: t.Any, stages: Stages) -> None:
+        self.teardown = _steps(app, (f for s in scopes for f in reversed(functions.get(s, ()))))
+        self.tearing_down = hearers(app, stages.tearing_down)
+        self.ends_request = bool(self.teardown or self.tearing_down) or "do_teardown_request" in stages.replaced
+        self.app_teardown = _steps(app, reversed(app.teardown_appcontext_funcs))
+        self.app_tearing_down = hearers(app, appcontext_tearing_down)
+        replaced = "do_teardown_appcontext" in stages.replaced
+        self.ends_app = bool(self.app_teardown or self.app_tearing_down) or replaced
+        self.tears_down = self.ends_request or self.ends_app or appcontext_popped.has_receivers_for(app)
 
     def _put_around(
         self, app: App, rule: Rule | None, scopes: tuple[str | None, ...], stages: Stages
@@ -223,7 +249,7 @@ def renewed(ctx: AppContext) -> Plan:
     """Return the plan of a request as of now; anything may have changed it while the request ran."""
     plan = ctx.plan
     if plan.number != plan.version.number:
-        rule = ctx.request.url_rule if ctx.request_made else plan.rule
+        rule = ctx.request.url_rule if ctx.request_made and ctx.has_request else plan.rule
         plan = ctx.plan = plan_for(ctx.app, rule, ctx.stages)
     return plan
 
@@ -270,9 +296,9 @@ def _steps(app: App, functions: t.Iterable[t.Callable[..., t.Any]]) -> tuple[Ste
 
 async def preprocess(ctx: AppContext) -> ResponseReturnValue | None:
     """Run the URL value preprocessors and the before hooks; the first value that is not None ends the matter."""
-    plan, request = ctx.plan, ctx.request
+    plan = ctx.plan
     for process in plan.url_processors:
-        await call(ctx.lane, process, is_async(process), request.endpoint, request.view_args)
+        await call(ctx.lane, process, is_async(process), ctx.request.endpoint, ctx.request.view_args)
     for function, asynchronous in plan.before:
         lane = ctx.lane
         value = await (function() if asynchronous and lane.on_loop else call(lane, function, asynchronous))
@@ -283,19 +309,30 @@ async def preprocess(ctx: AppContext) -> ResponseReturnValue | None:
 
 async def emit(ctx: AppContext, signal: Signal, **values: t.Any) -> None:
     """Send a signal to each of its receivers, sync or async. Ask for ``signal.receivers`` before: most have none."""
+    await announce(ctx, signal, hearers(ctx.app, signal), **values)
+
+
+async def announce(ctx: AppContext, signal: Signal, those: tuple[Hearer, ...], **values: t.Any) -> None:
+    """Send a signal to receivers that are known already (`hearers`)."""
     if signal.is_muted:
         return
-    for receiver in signal.receivers_for(ctx.app):
-        if is_async(receiver) and ctx.lane.on_loop:
-            await receiver(ctx.app, **values)
+    app = ctx.app
+    for receiver, is_weak, asynchronous in those:
+        if is_weak and (receiver := receiver()) is None:  # it has been collected
+            continue
+        if asynchronous and ctx.lane.on_loop:
+            await receiver(app, **values)
         else:
-            await call(ctx.lane, partial(receiver, ctx.app, **values), is_async(receiver))
+            await call(ctx.lane, partial(receiver, app, **values), asynchronous)
 
 
 async def run_all(ctx: AppContext, steps: t.Iterable[Step], errors: list[BaseException], *args: t.Any) -> None:
     """Run teardown functions, every one of them, adding what they raise to `errors`."""
     for function, asynchronous in steps:
         try:
-            await call(ctx.lane, function, asynchronous, *args)
+            if asynchronous and ctx.lane.on_loop:
+                await function(*args)
+            else:
+                await call(ctx.lane, function, asynchronous, *args)
         except (Exception, asyncio.CancelledError) as error:
             errors.append(error)

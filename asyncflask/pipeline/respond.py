@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from ..globals import request
 from ..threads import InThread
 from ..wrappers import Response
-from .hooks import call, emit, is_async, renewed
+from .hooks import announce, call, is_async, renewed
 from .plainly import MOST_READY, READY
 
 if t.TYPE_CHECKING:
@@ -121,7 +121,7 @@ def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) ->
         return _finalize_wsgi(ctx, value, from_error_handler)
     app = ctx.app
     response = make_response(app, value) if app.stages.makes_responses else app.make_response(value)
-    if has_processing(ctx) or ctx.plan.finishes:
+    if has_processing(ctx) or ctx.plan.finished:
         return finish_response(ctx, response, from_error_handler)
     return response
 
@@ -137,8 +137,8 @@ async def finish_response(ctx: AppContext, response: R, from_error_handler: bool
     try:
         if has_processing(ctx):
             response = await ctx.stages.process(ctx, response)
-        if ctx.stages.finished.receivers:
-            await emit(ctx, ctx.stages.finished, response=response)
+        if those := renewed(ctx).finished:
+            await announce(ctx, ctx.stages.finished, those, response=response)
     except Exception:
         if not from_error_handler:
             raise
@@ -182,16 +182,18 @@ def plain_answer(ctx: AppContext, value: t.Any) -> Answer | None:
 async def process(ctx: AppContext, response: R) -> R:
     """Run the functions for after this request, then the after hooks, innermost first, then save the session."""
     lane = ctx.lane
-    if "_after_request_functions" in vars(ctx):
-        for function in ctx._after_request_functions:
+    if ctx.after_functions is not None:
+        for function in ctx.after_functions:
             response = await call(lane, function, is_async(function), response)
     for function, asynchronous in ctx.plan.after:
         if asynchronous and lane.on_loop:
             response = await t.cast(t.Any, function(response))
         else:
             response = await call(lane, function, asynchronous, response)
-    if ctx.session_opened or session_may_need_saving(ctx):
-        await ctx.stages.save_session(ctx, response)
+    if ctx.opened_session is not None or session_may_need_saving(ctx):
+        saving = ctx.stages.save_session(ctx, response)
+        if saving is not None:
+            await saving
     return response
 
 
@@ -202,11 +204,11 @@ async def open_session(ctx: AppContext) -> None:
     """Open the session now, unless its interface can wait for the first touch."""
     app = ctx.app
     interface = app.session_interface
-    if app.session_opens_lazily or ctx.session_opened:
+    if app.session_opens_lazily or ctx.opened_session is not None:
         return
     opened = await call(ctx.lane, interface.open_session, is_async(interface.open_session), app, ctx.request)
     ctx.touched = True
-    ctx._session = opened if opened is not None else interface.make_null_session(app)
+    ctx.opened_session = opened if opened is not None else interface.make_null_session(app)
 
 
 def session_may_need_saving(ctx: AppContext) -> bool:
@@ -219,13 +221,13 @@ def session_may_need_saving(ctx: AppContext) -> bool:
     return app.session_interface.get_cookie_name(app) in ctx.request.cookies
 
 
-async def save_session(ctx: AppContext, response: Response) -> None:
-    """Let the session interface store the session, unless it is a null one."""
-    interface, session = ctx.app.session_interface, ctx._session
+def save_session(ctx: AppContext, response: Response) -> t.Awaitable[None] | None:
+    """Let the session interface store the session, unless it is a null one; return what is to be awaited for that."""
+    app, interface, session = ctx.app, ctx.app.session_interface, ctx.open_session()
     if interface.is_null_session(session):
-        return
-    if ctx.app.session_opens_lazily:  # the signed cookie: nothing in it can block
-        interface.save_session(ctx.app, session, response)
-    else:
-        save = interface.save_session
-        await call(ctx.lane, save, is_async(save), ctx.app, session, response)
+        return None
+    if interface.lazy_open:  # the signed cookie: nothing in it can block
+        interface.save_session(app, session, response)
+        return None
+    save = interface.save_session
+    return call(ctx.lane, save, is_async(save), app, session, response)

@@ -22,7 +22,7 @@ from ..globals import _cv_app
 from ..lazy import late_module
 from ..signals import appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
-from .hooks import emit, method_of, plan_for, renewed, run_all
+from .hooks import announce, emit, method_of, plan_for, renewed, run_all
 from .respond import make_response, open_session, plain_answer
 
 if t.TYPE_CHECKING:
@@ -184,8 +184,8 @@ async def reply(ctx: AppContext) -> t.Any:
 
 async def _prepare(ctx: AppContext) -> t.Any:
     """Do what comes before the view; return a value that answers the request instead of it, or None."""
-    if ctx.plan.starts:
-        await emit(ctx, ctx.stages.started)
+    if ctx.plan.started:
+        await announce(ctx, ctx.stages.started, ctx.plan.started)
     if ctx.has_big_form:
         await InThread(ctx.request.parse_ahead)
     value = await ctx.stages.preprocess(ctx) if ctx.plan.preprocesses else None
@@ -248,19 +248,20 @@ async def teardown_request(ctx: AppContext, error: BaseException | None) -> None
     errors, plan = list[BaseException](), renewed(ctx)
     if plan.teardown:
         await run_all(ctx, plan.teardown, errors, error)
-    if ctx.stages.tearing_down.receivers:
-        await emit(ctx, ctx.stages.tearing_down, exc=error)
+        plan = renewed(ctx)
+    if plan.tearing_down:
+        await announce(ctx, ctx.stages.tearing_down, plan.tearing_down, exc=error)
     raise_collected(errors)
 
 
 async def teardown_app(ctx: AppContext, error: BaseException | None) -> None:
     """Run the teardown functions of the application context, as `teardown_request`."""
-    app, errors = ctx.app, list[BaseException]()
-    steps = plan_for(app, None, ctx.stages).app_teardown
-    if steps:
-        await run_all(ctx, steps, errors, error)
-    if appcontext_tearing_down.receivers:
-        await emit(ctx, appcontext_tearing_down, exc=error)
+    errors, plan = list[BaseException](), renewed(ctx)
+    if plan.app_teardown:
+        await run_all(ctx, plan.app_teardown, errors, error)
+        plan = renewed(ctx)
+    if plan.app_tearing_down:
+        await announce(ctx, appcontext_tearing_down, plan.app_tearing_down, exc=error)
     raise_collected(errors)
 
 
@@ -268,12 +269,13 @@ async def teardown(ctx: AppContext, error: BaseException | None) -> None:
     """Run every teardown of a context: its request's, then the application's unless another context owns that."""
     stages, errors = ctx.stages, list[BaseException]()
     if ctx.has_request:
-        try:
-            await stages.teardown_request(ctx, error)
-        except (Exception, asyncio.CancelledError) as raised:
-            errors.append(raised)
+        if renewed(ctx).ends_request:
+            try:
+                await stages.teardown_request(ctx, error)
+            except (Exception, asyncio.CancelledError) as raised:
+                errors.append(raised)
         ctx.close_request()
-    if ctx.app_owner is ctx:
+    if ctx.app_owner is ctx and renewed(ctx).ends_app:
         try:
             await stages.teardown_app(ctx, error)
         except (Exception, asyncio.CancelledError) as raised:

@@ -22,8 +22,8 @@ from .request import Request
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-Plain = tuple[bytes, int | None, ContentType]
-"""What an untouched response is: its body, its status if one was given, its Content-Type."""
+Plain = tuple[bytes, int | None, ContentType, bool]
+"""What an untouched response is: its body, its status if one was given, its Content-Type, whether it has a Vary."""
 
 Answer = tuple[int, list[Pair], bytes | None, "Response | None"]
 """A response as ASGI sends it: the status; (lower-case name, value) pairs; the body, ``None`` if it must be iterated;
@@ -57,6 +57,8 @@ HARMLESS = frozenset(
 # Headers whose values get_wsgi_headers changes.
 REWRITTEN = frozenset({"location", "content-location"})
 
+VARY: Pair = (b"vary", b"Cookie")
+
 # The one key in the dictionary of an untouched response. Any other means that somebody has done something to it.
 PLAIN = "_plain"
 
@@ -74,11 +76,13 @@ def complete(response: Response) -> None:
     plain: Plain | None = own.pop(PLAIN, None)
     if plain is None:
         return
-    body, status, content_type = plain
+    body, status, content_type, varies = plain
     if "headers" not in own:
         pairs = [] if content_type.text is None else [("Content-Type", content_type.text)]
         if type(response).automatically_set_content_length:  # as the class said when it was made
             pairs.append(("Content-Length", str(len(body))))
+        if varies:
+            pairs.append(("Vary", "Cookie"))
         own["headers"] = headers = Headers()
         headers._list = pairs  # what `add` would do, once it has looked at each
     if "_status" not in own:
@@ -198,7 +202,7 @@ class Response(Recast, BaseResponse):
             if content_type is None and mimetype is None:
                 mimetype = self.default_mimetype
             body = response.encode() if kind is str else response  # type: ignore[union-attr]
-            self.__dict__[PLAIN] = body, status, content_type_for(content_type, mimetype)
+            self.__dict__[PLAIN] = body, status, content_type_for(content_type, mimetype), False
         else:
             given = cast("Iterable[bytes]", response)
             super().__init__(given, status, headers, mimetype, content_type, direct_passthrough)
@@ -272,6 +276,17 @@ class Response(Recast, BaseResponse):
     def _has_body_of_its_own(self) -> bool:
         return "response" in self.__dict__ or "_on_close" in self.__dict__
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nobody has looked at it since it was made."""
+        own = self.__dict__
+        return len(own) == 1 and PLAIN in own
+
+    def vary_on_cookie(self) -> None:
+        """Say, of a plain response, that it depends on the request's cookies."""
+        body, status, content_type, _ = self.__dict__[PLAIN]
+        self.__dict__[PLAIN] = body, status, content_type, True
+
     # Sending
 
     @property
@@ -294,14 +309,16 @@ class Response(Recast, BaseResponse):
         """
         own = self.__dict__
         if len(own) == 1 and PLAIN in own:
-            plain_body, code, content_type = own[PLAIN]
+            plain_body, code, content_type, varies = own[PLAIN]
             if code is None:
                 code = self.default_status
             pair = content_type.pair
             # 200 first: asking is_ordinary costs a call
             if pair is not None and (code == 200 or is_ordinary(code)) and self.automatically_set_content_length:
-                length = (b"content-length", b"%d" % len(plain_body))
-                return code, [pair, length], b"" if request_method == "HEAD" else plain_body, None
+                start = [pair, (b"content-length", b"%d" % len(plain_body))]
+                if varies:
+                    start.append(VARY)
+                return code, start, b"" if request_method == "HEAD" else plain_body, None
         status, pairs = self.asgi_start(request_method, request)
         pieces: Any = own.get("response")
         if pieces.__class__ is list and len(pieces) == 1 and self._is_closed_simply and not own["_on_close"]:
@@ -327,12 +344,13 @@ class Response(Recast, BaseResponse):
         """
         own = self.__dict__
         if len(own) == 1 and PLAIN in own:
-            body, status, content_type = own[PLAIN]
+            body, status, content_type, varies = own[PLAIN]
             if status is None:
                 status = self.default_status
             pair = content_type.pair
             if pair is not None and is_ordinary(status) and self.automatically_set_content_length:
-                return status, [pair, (b"content-length", b"%d" % len(body))]
+                length = (b"content-length", b"%d" % len(body))
+                return status, [pair, length, VARY] if varies else [pair, length]
         status = self.status_code
         if not 200 <= status <= 599:
             raise ValueError(

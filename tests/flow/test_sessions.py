@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from werkzeug.http import parse_date
 
-from asyncflask import App, flash, get_flashed_messages, message_flashed, session
+from asyncflask import App, flash, get_flashed_messages, message_flashed, request, request_finished, session
 from asyncflask.sessions import SecureCookieSessionInterface
 
 from .colours import COLOURS, both
@@ -44,6 +44,55 @@ def test_a_session_that_was_read_makes_the_answer_vary(app, asked, colour, touch
     both(app, lambda: str(touch()))
     got = asked(f"/{colour}")
     assert got.headers["Vary"] == "Cookie" and "Set-Cookie" not in got.headers
+
+
+def test_the_vary_of_a_read_session_is_one_header_among_others(app, asked, colour):
+    @app.after_request
+    def after(response):
+        response.headers["X-Seen"] = response.headers.get("Vary", "none yet")
+        return response
+
+    def view():
+        session.get("a")
+        return "text", {"Vary": "Accept"} if "accept" in request.args else {}
+
+    both(app, view)
+    got = asked(f"/{colour}")
+    assert (got.headers["Vary"], got.headers["X-Seen"]) == ("Cookie", "none yet")
+    got = asked(f"/{colour}?accept")
+    assert (got.headers["Vary"], got.headers["X-Seen"]) == ("Accept, Cookie", "Accept")
+
+
+def test_an_async_receiver_of_the_finished_response_may_look_at_its_vary(app, asked, colour):
+    seen = []
+
+    async def receiver(sender, response):
+        seen.append((response.headers["Vary"], response.content_length))
+        response.vary.add("Accept")
+
+    both(app, lambda: str(session.get("a")))
+    with request_finished.connected_to(receiver, app):
+        assert asked(f"/{colour}").headers["Vary"] == "Cookie, Accept"
+    assert seen == [("Cookie", 4)]
+
+
+@pytest.mark.parametrize("place", ["class", "instance", "later"])
+def test_an_interface_that_opens_in_its_own_way_is_asked_without_cookies_too(app, asked, colour, monkeypatch, place):
+    def opening(app, request):
+        return SecureCookieSessionInterface.session_class({"path": request.path})
+
+    class Interface(SecureCookieSessionInterface):
+        lazy_open = True
+
+    interface = app.session_interface = Interface()
+    both(app, lambda: session.get("path", "none"))
+    if place == "class":
+        monkeypatch.setattr(Interface, "open_session", lambda self, *args: opening(*args))
+    elif place == "later":
+        assert asked(f"/{colour}").text == "none"
+    if place != "class":
+        interface.open_session = opening
+    assert asked(f"/{colour}").text == f"/{colour}"
 
 
 def test_a_changed_session_is_sent_and_comes_back(app, asked, colour):

@@ -188,6 +188,52 @@ def test_receivers_are_held_weakly(app, asked, colour):
     assert heard == []
 
 
+def test_who_hears_is_known_anew_after_each_change(app, asked, colour):
+    """What was worked out for one request doesn't outlive the receiver, its sender, or a signal that was muted."""
+    heard = []
+
+    class Extension:
+        async def hear(self, sender, **values):
+            heard.append("method")
+
+    def receiver(sender, **values):
+        heard.append("function")
+
+    def ask():
+        heard.clear()
+        asked(f"/{colour}")
+        return sorted(heard)
+
+    both(app, lambda: "")
+    extension = Extension()
+    signals.request_finished.connect(receiver, app)
+    signals.request_finished.connect(extension.hear, app)
+    assert ask() == ["function", "method"]
+    with signals.request_finished.muted():
+        assert ask() == []
+    signals.request_finished.disconnect(receiver, app)
+    assert ask() == ["method"]
+    del extension
+    gc.collect()
+    assert ask() == []
+
+
+@pytest.mark.parametrize("name", ["request_started", "request_finished", "request_tearing_down"])
+def test_a_receiver_connected_while_a_request_runs_hears_the_rest_of_it(app, asked, colour, name):
+    heard = []
+
+    def receiver(sender, **values):
+        heard.append(name)
+
+    @app.before_request
+    async def connect():
+        getattr(signals, name).connect(receiver, app)
+
+    both(app, lambda: "")
+    asked(f"/{colour}")
+    assert heard == ([] if name == "request_started" else [name])
+
+
 def test_an_error_of_a_receiver_is_an_error_of_the_request(app, asked, colour):
     def receiver(sender, **values):
         raise LookupError("in a receiver")
