@@ -126,6 +126,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         MAX_COOKIE_SIZE=4093,
         PROVIDE_AUTOMATIC_OPTIONS=True,
         # ours
+        ERROR_MIMETYPES=None,
         THREADED=True,
         THREADS=40,
         THREAD_QUEUE_LIMIT=10_000,

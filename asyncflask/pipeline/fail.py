@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 import typing as t
+from contextlib import suppress
 
 from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
 from werkzeug.routing import RoutingException
 
+from .error_forms import in_form
 from .hooks import call, emit, is_async, settled
 
 if t.TYPE_CHECKING:
@@ -47,7 +49,8 @@ async def http_exception(ctx: AppContext, error: HTTPException) -> t.Any:
         return error
     handler = ctx.app._find_error_handler(error, ctx.request.blueprints)
     if handler is None:
-        return error
+        offered = ctx.app.config["ERROR_MIMETYPES"]
+        return error if offered is None else in_form(ctx, error, offered)
     return await call(ctx.lane, handler, is_async(handler), error)
 
 
@@ -68,6 +71,9 @@ async def unhandled(ctx: AppContext, error: Exception) -> Response:
     handler = app._find_error_handler(answer, ctx.request.blueprints)
     if handler is not None:
         answer = await call(ctx.lane, handler, is_async(handler), answer)
+    elif (offered := app.config["ERROR_MIMETYPES"]) is not None:
+        with suppress(ValueError):  # a wrong setting, which may be the very error that is answered here
+            answer = in_form(ctx, answer, offered)
     return t.cast("Response", await settled(ctx.stages.finalize, ctx, answer, True))
 
 

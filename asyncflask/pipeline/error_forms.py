@@ -1,0 +1,79 @@
+"""HTTP errors in the form that their client prefers, where ``ERROR_MIMETYPES`` offers others than Werkzeug's HTML page.
+
+    application/json            {"code": 404, "name": "Not Found", "description": "The requested URL ..."}
+    application/problem+json    {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "The ..."}
+
+The former is what Flask's documentation makes of errors by a handler, the latter RFC 9457, "Problem Details for HTTP
+APIs". An error's description is told, and nothing else of it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from werkzeug.exceptions import HTTPException
+
+if t.TYPE_CHECKING:
+    from ..ctx import AppContext
+    from ..wrappers import Response
+
+_HTML, _JSON, _PROBLEM = FORMS = ("text/html", "application/json", "application/problem+json")
+
+
+def in_form(ctx: AppContext, error: HTTPException, offered: t.Any) -> HTTPException | Response:
+    """Return the answer to an error that has no handler.
+
+    Args:
+        ctx: whose request says what its client accepts.
+        error: one that has its own body or response is returned as it is.
+        offered: the setting ``ERROR_MIMETYPES``: one of `FORMS`, or several of them, the one for clients without a
+            preference first.
+
+    Raises ValueError if it is something else.
+    """
+    forms = checked(offered)
+    if error.response is not None or _speaks_for_itself(type(error)):
+        return error
+    form = _preferred(ctx, forms) if len(forms) > 1 else forms[0]
+    response = ctx.app.make_response(error) if form == _HTML else _made(ctx, error, form)
+    if len(forms) > 1:
+        response.vary.add("Accept")
+    return response
+
+
+def checked(offered: t.Any) -> tuple[str, ...]:
+    """Return the media types that errors are offered in. Raises ValueError if they are not some of `FORMS`."""
+    forms = (offered,) if isinstance(offered, str) else tuple(offered) if isinstance(offered, (tuple, list)) else ()
+    if not forms or not set(forms) <= set(FORMS):
+        raise ValueError(
+            f"ERROR_MIMETYPES must be None or name one or more of {', '.join(map(repr, FORMS))}, not {offered!r}."
+        )
+    return forms
+
+
+def _speaks_for_itself(kind: type[HTTPException]) -> bool:
+    base = HTTPException
+    return kind.get_body is not base.get_body or kind.get_response is not base.get_response
+
+
+def _preferred(ctx: AppContext, forms: tuple[str, ...]) -> str:
+    # Who accepts JSON reads problems too: hardly any client names their type.
+    matches = {form: form for form in forms}
+    if _PROBLEM in forms:
+        matches.setdefault(_JSON, _PROBLEM)
+    return matches[ctx.request.accept_mimetypes.best_match(matches, forms[0])]
+
+
+def _made(ctx: AppContext, error: HTTPException, form: str) -> Response:
+    said: t.Any = error.description
+    if form == _JSON:
+        described = said if isinstance(said, (str, dict, list, type(None))) else str(said)
+        members = {"code": error.code, "name": error.name, "description": described}
+    else:
+        members = {"type": "about:blank", "title": error.name, "status": error.code}
+        if said is not None:
+            members["detail"] = str(said)
+        members |= getattr(error, "problem", {})
+    headers = [pair for pair in error.get_headers(ctx.request.environ) if pair[0].lower() != "content-type"]
+    text = f"{ctx.app.json.dumps(members)}\n"
+    return ctx.app.response_class(text, error.code, headers, mimetype=form)
