@@ -18,6 +18,8 @@ from asyncflask import App, Request, Response
 from asyncflask.json import provider
 from asyncflask.sessions import SecureCookieSessionInterface
 from asyncflask.pipeline.plainly import Plainly
+from asyncflask.templating import Environment
+from jinja2 import Template
 from asyncflask.wrappers.whole_form import events_of
 
 calls = []
@@ -45,9 +47,10 @@ print({
     "forms": events_of(b"--bb--", b"bb", None) is not None,
     "signing": type(app.session_interface.get_signing_serializer(app)).__name__ == "CookieSerializer",
     "answers": Plainly.of(app) is not None,
+    "templates": "getattr" in vars(Environment) and Environment.template_class is not Template,
 })
 """
-NAMES = ("matcher", "responses", "json reads", "json writes", "sessions", "forms", "signing", "answers")
+NAMES = ("matcher", "responses", "json reads", "json writes", "sessions", "forms", "signing", "answers", "templates")
 
 
 def run(*args: str, plain: bool) -> subprocess.CompletedProcess[str]:
