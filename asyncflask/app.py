@@ -31,6 +31,7 @@ from .asgi.mount import Mounts, is_asgi
 from .asgi.recognised import CoroutineCall, in_order
 from .asgi.shutdown import OpenStreams, ShutdownEvent, SignalWatch
 from .asgi.websocket import serve_websocket
+from .config import OUR_SETTINGS
 from .ctx import AppContext, RequestContext, ServedContext
 from .globals import _cv_app, _cv_request, g, request, session
 from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
@@ -125,21 +126,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         TEMPLATES_AUTO_RELOAD=None,
         MAX_COOKIE_SIZE=4093,
         PROVIDE_AUTOMATIC_OPTIONS=True,
-        # ours
-        ERROR_MIMETYPES=None,
-        THREADED=True,
-        THREADS=40,
-        THREAD_QUEUE_LIMIT=10_000,
-        WEBSOCKET_ORIGINS=None,
-        WEBSOCKET_THREADS=100,
-        WEBSOCKET_QUEUE=16,
-        MAX_WEBSOCKET_MESSAGE=16 * 1024 * 1024,
-        REQUEST_TIMEOUT=None,
-        BODY_TIMEOUT=None,
-        RESPONSE_TIMEOUT=60.0,
-        STREAM_SHUTDOWN_TIMEOUT=10.0,
-        SHUTDOWN_DELAY=0.0,
-        BACKGROUND_TASK_SHUTDOWN_TIMEOUT=5.0,
+        **OUR_SETTINGS,
     )
 
     request_class: type[Request] = Request
@@ -301,12 +288,14 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         if ctx.refused:
             context.run(ctx.unbind)
             return t.cast(HTTPException, ctx.request.routing_exception)(environ, start_response)
+        if ctx.plan.thread_limit is not None:
+            limit.tell_of_no_limit(self, ctx.plan.rule)
         if ctx.request.url_rule is not None and ctx.plan.view_is_async:  # reading waits, which a view on a loop cannot
-            limit = self.config["MAX_CONTENT_LENGTH"]
+            most = self.config["MAX_CONTENT_LENGTH"]
             if ctx.plan.stream_body:
-                read_on_demand(ctx.request, limit, bridge)
+                read_on_demand(ctx.request, most, bridge)
             else:
-                read_ahead(ctx.request, limit)
+                read_ahead(ctx.request, most)
         try:
             drive(run.exchange(ctx), context, bridge)
         except BaseException:

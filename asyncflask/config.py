@@ -22,6 +22,30 @@ if t.TYPE_CHECKING:
 T = t.TypeVar("T")
 FilePath = str | os.PathLike[str]
 
+OUR_SETTINGS: t.Final[dict[str, t.Any]] = {
+    # the media types that errors are offered in, the preferred one first; None: Flask's HTML pages
+    "ERROR_MIMETYPES": None,
+    # whether `def` handlers run in threads, and in how many; requests that may wait for one of them
+    "THREADED": True,
+    "THREADS": 40,
+    "THREAD_QUEUE_LIMIT": 10_000,
+    # origins of pages that may open websockets (None: all), threads for `def` handlers of these, and messages that are
+    # kept for a handler that is busy
+    "WEBSOCKET_ORIGINS": None,
+    "WEBSOCKET_THREADS": 100,
+    "WEBSOCKET_QUEUE": 16,
+    "MAX_WEBSOCKET_MESSAGE": 16 * 1024 * 1024,  # bytes
+    # seconds that a view may take, that a client may take to send a body, and to take the next piece of an answer
+    "REQUEST_TIMEOUT": None,
+    "BODY_TIMEOUT": None,
+    "RESPONSE_TIMEOUT": 60.0,
+    # seconds, when the server stops: for streams to end, before it begins to stop, for background tasks to end
+    "STREAM_SHUTDOWN_TIMEOUT": 10.0,
+    "SHUTDOWN_DELAY": 0.0,
+    "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": 5.0,
+}
+"""The settings that Flask has not, with their defaults."""
+
 _ABSENT = frozenset({errno.ENOENT, errno.EISDIR})
 
 

@@ -1,13 +1,15 @@
 """How long a view may take: ``REQUEST_TIMEOUT``, or the option ``timeout`` of its route.
 
-A view on the loop is cancelled. A thread cannot be: there the server's side gives the answer (`asgi.late`), and the
-thread goes on to its end unheard.
+A view on the loop is cancelled. A thread cannot be: there the server's side gives the answer (`asgi.http`), and the
+thread goes on to its end unheard. Under a WSGI server the thread is the one that answers, so there is no limit for a
+``def`` view, which is told once.
 """
 
 from __future__ import annotations
 
 import typing as t
 from functools import wraps
+from weakref import WeakSet
 
 from werkzeug.exceptions import ServiceUnavailable
 
@@ -15,10 +17,16 @@ from ..lazy import late_module
 
 if t.TYPE_CHECKING:
     import asyncio
+
+    from werkzeug.routing import Rule
+
+    from ..sansio.app import App
 else:
     asyncio = late_module("asyncio")
 
 View = t.Callable[..., t.Any]
+
+_told: WeakSet[App] = WeakSet()
 
 
 def too_late(seconds: float) -> ServiceUnavailable:
@@ -41,3 +49,15 @@ def in_time(view: View, seconds: float) -> View:
             raise
 
     return limited
+
+
+def tell_of_no_limit(app: App, rule: Rule | None) -> None:
+    """Warn, once for each application, that WSGI lets the time limit of a ``def`` view have no effect."""
+    if app not in _told:
+        _told.add(app)
+        app.logger.warning(
+            "The time limit of 'def' views, such as that for %r, does not apply under a WSGI server: they run in its"
+            " own threads, which nothing can end. Make such a view 'async def', serve 'app.asgi' by an ASGI server, or"
+            " set a limit of the server's own.",
+            None if rule is None else rule.rule,
+        )

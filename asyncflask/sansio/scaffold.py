@@ -266,6 +266,11 @@ class Scaffold:
     def websocket(self, rule: str, **options: t.Any) -> t.Callable[[Listener], Listener]:
         """Return a decorator that registers a handler of websockets for `rule`.
 
+        When the client leaves, a handler that receives or sends meets WebsocketDisconnected, which need not be caught
+        (clean up in ``finally``). One that waits for something else, a queue or a database, is not told, where Quart
+        would cancel it: that takes somebody who listens for each websocket, and 5 KB of memory. Have it with
+        ``on_disconnect="cancel"``, or wait for ``websocket.disconnected()`` beside the other thing.
+
         Args:
             rule: the URL rule.
             options: those of `add_websocket`, `endpoint` among them.
@@ -293,7 +298,8 @@ class Scaffold:
             endpoint: name of the rule for `url_for`; by default the handler's name.
             view_func: the handler.
             options: those of `add_url_rule`. With `on_disconnect="cancel"` the handler is cancelled when its client
-                leaves; otherwise whatever it next receives or sends raises WebsocketDisconnected.
+                leaves, whatever it waits for, as in Quart; otherwise whatever it next receives or sends raises
+                WebsocketDisconnected.
 
         Raises:
             TypeError, ValueError, AssertionError: as `add_url_rule`.
@@ -322,7 +328,8 @@ class Scaffold:
                 `stream_body` (True: the view reads the body while it comes in),
                 `on_disconnect` ("finish" or "cancel": what becomes of the view when the client leaves),
                 `middleware` (functions around the view, see `middleware`),
-                `timeout` (seconds that the view may take, by default ``REQUEST_TIMEOUT``; 0 for no limit).
+                `timeout` (seconds that the view may take, by default ``REQUEST_TIMEOUT``; 0 for no limit. Under a WSGI
+                server it has no effect on a `def` view).
 
         Raises:
             AssertionError: another view has the endpoint, or the set-up is over.

@@ -197,3 +197,28 @@ def test_a_limit_that_is_none(app, value, error):
         app.add_url_rule("/", "view", lambda: "", timeout=value)
     with pytest.raises(ValueError, match="can't have 'timeout'"):
         app.add_url_rule("/ws", "ws", lambda: None, websocket=True, timeout=1)
+
+
+@pytest.mark.parametrize("said", ["route", "config"])
+def test_wsgi_servers_cannot_end_a_def_view_which_is_told_once(app, caplog, said):
+    if said == "config":
+        app.config["REQUEST_TIMEOUT"] = 1e-9
+    limit = {"timeout": 1e-9} if said == "route" else {}
+    app.get("/def", **limit)(lambda: "came to its end")
+
+    @app.get("/async", **limit)
+    async def view():
+        await asyncio.Event().wait()
+
+    assert BY_WAY["wsgi"](app, "/async").status == 503
+    assert not caplog.records
+    for _ in range(2):
+        assert BY_WAY["wsgi"](app, "/def").text == "came to its end"
+    (record,) = caplog.records
+    assert "such as that for '/def', does not apply under a WSGI server" in record.getMessage()
+
+
+def test_without_a_limit_there_is_nothing_to_tell(app, caplog):
+    app.get("/", timeout=0)(lambda: "x")
+    assert BY_WAY["wsgi"](app, "/").text == "x"
+    assert not caplog.records
