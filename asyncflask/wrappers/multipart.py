@@ -1,7 +1,7 @@
 """A multipart form while it arrives: its parts one after the other, none of them kept anywhere.
 
 Reading is written once, as coroutines that await only `Wish`: what is granted on the loop by awaiting, and in a thread
-by blocking (`on_loop`, `in_thread`).
+by blocking (`driven`, `in_thread`).
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def off_loop(function: Callable[..., T], *args: Any) -> Wish[T]:
     return Wish(lambda: asyncio.to_thread(function, *args), lambda: function(*args))
 
 
-async def on_loop(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine of this module on the loop."""
+async def driven(work: Coroutine[Any, Any, T], *, blocking: bool = False) -> T:
+    """Run a coroutine of this module, on the loop; or `blocking`, in a thread, where this never suspends."""
     step: Callable[[Any], Any] = work.send
     value: Any = None
     try:
@@ -75,7 +75,7 @@ async def on_loop(work: Coroutine[Any, Any, T]) -> T:
                 return cast(T, end.value)
             step = work.send
             try:
-                value = await wish.on_loop()
+                value = wish.in_thread() if blocking else await wish.on_loop()
             except BaseException as error:
                 step, value = work.throw, error
     finally:
@@ -85,22 +85,11 @@ async def on_loop(work: Coroutine[Any, Any, T]) -> T:
 
 def in_thread(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine of this module in the calling thread."""
-    step: Callable[[Any], Any] = work.send
-    value: Any = None
     try:
-        while True:
-            try:
-                wish = step(value)
-            except StopIteration as end:
-                return cast(T, end.value)
-            step = work.send
-            try:
-                value = wish.in_thread()
-            except BaseException as error:
-                step, value = work.throw, error
-    finally:
-        work.close()
-        value = None
+        driven(work, blocking=True).send(None)
+    except StopIteration as end:
+        return cast(T, end.value)
+    raise AssertionError("a wish was granted by waiting, in a thread")
 
 
 class MultipartStream:
@@ -153,7 +142,7 @@ class MultipartStream:
         return self
 
     async def __anext__(self) -> Part:
-        part = await on_loop(self._next_part())
+        part = await driven(self._next_part())
         if part is None:
             raise StopAsyncIteration
         return part
@@ -254,7 +243,7 @@ class Part:
             yield piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (piece := await on_loop(self._stream.next_data(self))) is not None:
+        while (piece := await driven(self._stream.next_data(self))) is not None:
             yield piece
 
     def read(self, limit: int | None = -1) -> bytes:
@@ -270,7 +259,7 @@ class Part:
 
     async def aread(self, limit: int | None = -1) -> bytes:
         """As `read`, on the loop."""
-        return await on_loop(self._read(limit))
+        return await driven(self._read(limit))
 
     def text(self, limit: int | None = -1) -> str:
         """`read`, decoded as the part's Content-Type says, by default from UTF-8."""
@@ -278,7 +267,7 @@ class Part:
 
     async def atext(self, limit: int | None = -1) -> str:
         """As `text`, on the loop."""
-        return self._decoded(await on_loop(self._read(limit)))
+        return self._decoded(await driven(self._read(limit)))
 
     def save(self, dst: str | os.PathLike[str] | IO[bytes]) -> int:
         """Write the content to a file, in a thread.
@@ -297,7 +286,7 @@ class Part:
 
     async def asave(self, dst: str | os.PathLike[str] | IO[bytes]) -> int:
         """As `save`, on the loop, which never waits for the disk."""
-        return await on_loop(self._save(dst))
+        return await driven(self._save(dst))
 
     async def _read(self, limit: int | None) -> bytes:
         if limit == -1:
