@@ -335,7 +335,7 @@ def ends_of(node: Node, method: str) -> tuple[End, ...]:
     ends = []
     for edge in node.edges:
         target = first(edge.node.targets, method)
-        if target is None and "" not in edge.node.static:
+        if target is None and "" not in edge.node.static and edge.capture is not refuse:
             continue  # it leads nowhere
         easy = not edge.final and edge.capture in (whole, decimal)
         if target is None or not easy or not target.plain or not target.tame or len(target.casts) != 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import sys
@@ -117,3 +118,10 @@ def test_every_peer_has_an_application(script):
     environment, apps, peers = (script(name) for name in ("environment", "apps", "peers"))
     assert all(name in apps.OURS or callable(getattr(peers, name)) for name in environment.PEERS)
     assert json.dumps(environment.requirements())
+
+
+def test_costs_by_the_number_of_routes(script):
+    routes = script("routes")
+    costs = asyncio.run(routes.measure((2, 3), rounds=1, times=2))
+    assert {name: list(row) for name, row in costs.items()} == {name: [2, 3] for name in routes.PATHS}
+    assert "(1.000)" in routes.table(costs)

@@ -199,6 +199,13 @@ def test_a_rule_that_cannot_compile_is_left_to_werkzeug() -> None:
     assert agree(matcher, "GET", "/ok")
 
 
+def test_a_rule_that_cannot_compile_stands_in_the_way_of_those_behind_it() -> None:
+    twice = Rule("/<pair:a>-<pair:b>/more", endpoint="twice", methods=["GET"])  # a group of one name two times
+    matcher = Matcher(plain_map(twice, Rule("/<a>", endpoint="one", methods=["GET"])))
+    assert matcher.find("GET", "/a") is None
+    assert not agree(matcher, "GET", "/a")
+
+
 def test_arguments_are_made_for_each_call() -> None:
     defaults = {"a": 1}
     matcher = Matcher(plain_map(Rule("/s", endpoint="s", defaults=defaults), Rule("/d/<x>", endpoint="d")))
