@@ -153,6 +153,28 @@ def render_template_string(source: str, **context: t.Any) -> str:
     return _render(app, app.jinja_env.from_string(source), context)
 
 
+def render_block(
+    template_name_or_list: str | Template | list[str | Template], block_name: str, /, **context: t.Any
+) -> str:
+    """Return the text of one block of a template: a fragment of a page, for whoever has the rest of it already.
+
+    The block is what it is on the page: a child template's, with ``super()``, and with what is imported or set outside
+    of blocks. Other blocks are not rendered. Template and `context` as for `render_template`.
+
+    Raises:
+        TemplateNotFound: none of the templates exists.
+        LookupError: there is no such block; the message has those that there are.
+    """
+    from .fragments import block_text  # seldom needed
+
+    app = _active_app()
+    template = app.jinja_env.get_or_select_template(template_name_or_list)
+    _prepare(app, template, context)
+    text = block_text(template, block_name, context)
+    _announce(app, template, context)
+    return text
+
+
 def stream_template(template_name_or_list: str | Template | list[str | Template], **context: t.Any) -> t.Iterator[str]:
     """Return an iterator over the pieces of a template's text, to be returned by a view as it is.
 
