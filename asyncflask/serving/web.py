@@ -30,6 +30,11 @@ _WARNING = (
     " production deployment."
 )
 
+_ONE_OF_SEVERAL = (
+    "There are no consoles here: several processes serve, and the next request may be another's than that which has"
+    " these frames. Run with one process (processes=1) to have them."
+)
+
 
 class WebServer:
     """What `make_server` returns; it listens from the moment it is made.
@@ -299,7 +304,10 @@ class WebServer:
         from .debugger import DebuggedApplication
 
         # Frames are in the memory of the process in which the error was; the next request may be another's.
-        self.debugger = debugger = DebuggedApplication(app, evalex=self.options.use_evalex and not self.multiprocess)
+        several = self.options.use_evalex and self.multiprocess
+        self.debugger = debugger = DebuggedApplication(
+            app, evalex=self.options.use_evalex and not several, no_console=_ONE_OF_SEVERAL if several else None
+        )
         debugger.trusted_hosts.append(self.host)
         debugger.announced = True
         return debugger

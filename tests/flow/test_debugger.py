@@ -329,6 +329,15 @@ async def test_without_evalex_there_is_the_page_alone(app):
     await visitor.leave()
 
 
+@pytest.mark.parametrize("reason", [None, "There is <none> here."])
+async def test_why_there_is_no_console(app, reason):
+    visitor = Visitor(app, evalex=False, no_console=reason)
+    text = (await visitor.open("/async/ada")).text
+    assert ("There is &lt;none&gt; here." in text) is (reason is not None)
+    assert text.count('<div class="explanation">') == 1 + (reason is not None)
+    await visitor.leave()
+
+
 async def test_the_console_of_no_error(app, visitor):
     await visitor.open("/console")
     assert "CONSOLE_MODE = true" in visitor.page.text

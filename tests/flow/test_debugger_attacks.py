@@ -216,7 +216,7 @@ async def test_others_are_let_in_if_told_so(app, visitor, monkeypatch, ran):
 async def test_a_host_is_trusted_if_told_so(app, visitor, ran):
     one = Visitor(app, base="http://dev.example:5000")
     await one.open("/")
-    assert not one.is_interactive
+    assert not one.is_interactive and "not called &#39;dev.example:5000&#39;. Open it by a name" in one.page.text
     one.debugged.trusted_hosts.append("dev.example")
     await one.open("/")
     assert one.is_interactive

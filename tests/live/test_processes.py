@@ -239,6 +239,15 @@ def test_the_server_goes_on_when_all_workers_have_died(run):
     assert program.end() == 0
 
 
+def test_the_page_of_an_error_says_why_there_is_no_console(run):
+    program = run("processes=2, debug=True, use_reloader=False")
+    program.wait_for("The debugger has no console, which needs a single process.")
+    status, page = program.get("/error", Accept="text/html")
+    assert status == 500 and "There are no consoles here: several processes serve" in page
+    assert "EVALEX = false" in page
+    assert program.end() == 0
+
+
 def test_more_and_fewer_workers(run):
     program = run("processes=2")
     program.get()

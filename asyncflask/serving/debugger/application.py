@@ -57,6 +57,7 @@ class DebuggedApplication:
         trusted_peers: addresses and networks, besides those of this machine, that may have code run, or ``"*"``. By
             default what ``ASYNCFLASK_DEBUGGER_PEERS`` says, separated by commas.
         keep: how many errors are kept for their consoles.
+        no_console: what the page says of why it has no console, where `evalex` is off.
 
     Raises BadOption, a ValueError, for a peer that is no address.
 
@@ -77,6 +78,7 @@ class DebuggedApplication:
         *,
         trusted_peers: t.Iterable[str] | None = None,
         keep: int = KEEP,
+        no_console: str | None = None,
     ) -> None:
         self.app = app
         self.console_path = console_path
@@ -90,6 +92,7 @@ class DebuggedApplication:
             self._incidents,
             self._guard,
             evalex=evalex,
+            no_console=no_console,
             console_init_func=console_init_func,
             pin_security=pin_security,
             pin_logging=pin_logging,

@@ -23,6 +23,9 @@ if t.TYPE_CHECKING:
 
 MOST_WRONG_PINS = 10
 
+# Where the page's traceback begins, above which there is room for a word.
+_TRACEBACK = '<h2 class="traceback">'
+
 # The pages run code: they are not to be kept, guessed at, or shown inside of others.
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -38,18 +41,21 @@ class Tools(werkzeug.debug.DebuggedApplication):
         app: the `App` that is debugged, for the console; None if it is no `App`.
         incidents: the errors that are kept.
         guard: refuses requests.
+        no_console: what pages say of why they have no console, where `evalex` is off.
         options: as for `DebuggedApplication`.
     """
 
     def __init__(
-        self, app: App | None, incidents: Incidents, guard: Guard, *, pin_logging: bool, **options: t.Any
-    ) -> None:
+        self, app: App | None, incidents: Incidents, guard: Guard, *, pin_logging: bool, no_console: str | None,
+        **options: t.Any,
+    ) -> None:  # fmt: skip
         # The PIN is made of a class rather than of the application, so that it stays the same while that cannot be
         # loaded. Whether it is logged is set afterwards: Werkzeug prints it here, after each reload.
         super().__init__(t.cast(t.Any, App), pin_logging=False, **options)
         self.pin_logging = pin_logging
         self.incidents: Incidents = incidents
         self.guard: Guard = guard
+        self._no_console = no_console
         self._flask_app = app
         #: what lines of code wait for
         self.waiting: Waiting = Waiting()
@@ -102,13 +108,17 @@ class Tools(werkzeug.debug.DebuggedApplication):
 
     def page(self, request: Request, incident: Incident) -> Response:
         """Return the page of an error, with consoles if whoever asked for it may use them."""
-        evalex = self.evalex and self.guard.fault(request.environ, own_page=False) is None
+        why_not = self.guard.fault(request.environ, own_page=False) if self.evalex else self._no_console
+        evalex = self.evalex and why_not is None
         html = incident.traceback.render_debugger_html(
             evalex=evalex,
             secret=self.secret if evalex else "",
             evalex_trusted=evalex and bool(self.check_pin_trust(request.environ)),
         )
-        return Response(html.replace("your WSGI application", "your application"), 500, _HEADERS, "text/html")
+        html = html.replace("your WSGI application", "your application")
+        if why_not is not None:
+            html = html.replace(_TRACEBACK, f'<div class="explanation">{escape(why_not)}</div>\n{_TRACEBACK}', 1)
+        return Response(html, 500, _HEADERS, "text/html")
 
     def _page_of(self, request: Request, incident: Incident | None) -> Response:
         return _forgotten() if incident is None else self.page(request, incident)
