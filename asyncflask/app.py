@@ -227,7 +227,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     exchange: staticmethod[[AppContext], Step] = staticmethod(run.exchange)
     handshake: staticmethod[[AppContext], Handshake] = staticmethod(converse.handshake)
     end_exchange: staticmethod[[AppContext], Step] = staticmethod(run.end)
-    teardown_context: staticmethod[[AppContext, BaseException | None], Step] = staticmethod(run.teardown)
+    pop_context: staticmethod[[AppContext, BaseException | None], Step] = staticmethod(run.pop)
     emit: staticmethod[..., Step] = staticmethod(hooks.emit)
     too_late: staticmethod[[float], HTTPException] = staticmethod(limit.too_late)
 

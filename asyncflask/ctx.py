@@ -307,10 +307,10 @@ class AppContext:
             Exception: what a teardown function raised, after all have run; several come as an ExceptionGroup.
         """
         error = sys.exc_info()[1] if exc is _sentinel else exc
-        if self._leaves_end(error):
+        if self.leaves_end(error):
             return
         try:
-            if len(self._tokens) == 1 and not self._held:
+            if self.pushes == 1:
                 self._tear_down(error)
         finally:
             if self.unbind():
@@ -318,17 +318,11 @@ class AppContext:
 
     async def pop_async(self, exc: BaseException | None = None) -> None:
         """As `pop`, for a running loop: ``async def`` teardown functions and signal receivers are awaited."""
-        if self._leaves_end(exc):
-            return
-        try:
-            if len(self._tokens) == 1 and not self._held:
-                await self.app.teardown_context(self, exc)
-        finally:
-            if self.unbind() and appcontext_popped.receivers:
-                await self.app.emit(self, appcontext_popped)
+        await self.app.pop_context(self, exc)
 
-    def _leaves_end(self, error: BaseException | None) -> bool:
-        if not self.sends_body or len(self._tokens) != 1 or self._held:
+    def leaves_end(self, error: BaseException | None) -> bool:
+        """Put off the last pop with its teardown, which takes place after a step of a body; return whether it was."""
+        if not self.sends_body or self.pushes != 1:
             return False
         self.ending = (error,)
         self._reset()

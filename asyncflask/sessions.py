@@ -261,9 +261,9 @@ def _is_unreadable(error: Exception) -> bool:
 
 def _vary_on_cookie(response: Response) -> None:
     # ``response.vary.add("Cookie")``, which takes a set of headers apart and puts it together again.
-    if getattr(response, "is_plain", False):
-        response.vary_on_cookie()
-    elif any(name.lower() == "vary" for name, _ in response.headers):
+    if hasattr(response, "vary_on_cookie") and response.vary_on_cookie():
+        return
+    if any(name.lower() == "vary" for name, _ in response.headers):
         response.vary.add("Cookie")
     else:
         response.headers.add("Vary", "Cookie")
@@ -316,12 +316,10 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def session_without_cookies(self, app: App) -> SecureCookieSession | None:
         """Return the empty session that `open_session` would, unless that or the signer is another's."""
-        kind, ours, own = type(self), SecureCookieSessionInterface, vars(self)
-        if not self.lazy_open or kind.open_session is not ours.open_session or "open_session" in own:
-            return None
-        if kind.get_signing_serializer is not ours.get_signing_serializer or "get_signing_serializer" in own:
-            return None
-        return self.session_class() if app.secret_key else None
+        own, kind = self.__dict__, type(self)
+        is_ours = kind is SecureCookieSessionInterface and kind.open_session is _open_session
+        is_ours = is_ours and len(own) == ("_serializers" in own)
+        return self.session_class() if is_ours and self.lazy_open and app.secret_key else None
 
     def open_session(self, app: App, request: Request) -> SecureCookieSession | None:
         """Read the cookie. One that is expired, forged or unreadable makes an empty session."""
@@ -362,3 +360,6 @@ class SecureCookieSessionInterface(SessionInterface):
             response.delete_cookie(name, **attributes)
         if not session.accessed:
             _vary_on_cookie(response)
+
+
+_open_session = SecureCookieSessionInterface.open_session

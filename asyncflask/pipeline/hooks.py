@@ -43,6 +43,8 @@ def is_async(function: t.Callable[..., t.Any]) -> bool:
     return iscoroutinefunction(function) or iscoroutinefunction(getattr(type(function), "__call__", None))  # noqa: B004
 
 
+_NOTHING: t.Mapping[str, t.Any] = {}
+
 Hearer = tuple[t.Callable[..., t.Any], bool, bool]
 """A receiver of a signal, or a weak reference to it; whether it is that; whether it is a coroutine function."""
 
@@ -254,11 +256,6 @@ def renewed(ctx: AppContext) -> Plan:
     return plan
 
 
-def method_of(ctx: AppContext) -> str:
-    """Return the method of the request, in upper case unless somebody has changed it."""
-    return ctx.request.method if ctx.request_made else ctx.method
-
-
 def plan_for(app: App, rule: Rule | None, stages: Stages) -> Plan:
     """Return the plan for `rule`, or for a request that has none."""
     plans = stages.plans
@@ -309,10 +306,12 @@ async def preprocess(ctx: AppContext) -> ResponseReturnValue | None:
 
 async def emit(ctx: AppContext, signal: Signal, **values: t.Any) -> None:
     """Send a signal to each of its receivers, sync or async. Ask for ``signal.receivers`` before: most have none."""
-    await announce(ctx, signal, hearers(ctx.app, signal), **values)
+    await announce(ctx, signal, hearers(ctx.app, signal), values)
 
 
-async def announce(ctx: AppContext, signal: Signal, those: tuple[Hearer, ...], **values: t.Any) -> None:
+async def announce(
+    ctx: AppContext, signal: Signal, those: tuple[Hearer, ...], values: t.Mapping[str, t.Any] = _NOTHING
+) -> None:
     """Send a signal to receivers that are known already (`hearers`)."""
     if signal.is_muted:
         return

@@ -11,10 +11,6 @@ if t.TYPE_CHECKING:
     from ..app import App
     from ..wrappers.headers import Pair
 
-MOST_READY = 1024
-#: the Content-Length headers of short bodies
-READY: tuple[Pair, ...] = tuple((b"content-length", b"%d" % length) for length in range(MOST_READY))
-
 
 class Plainly:
     """How an app's answers begin, if they are of a response class that is as ours where it matters.

@@ -16,8 +16,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from ..globals import request
 from ..threads import InThread
 from ..wrappers import Response
+from ..wrappers.headers import MOST_READY, READY
 from .hooks import announce, call, is_async, renewed
-from .plainly import MOST_READY, READY
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -47,7 +47,7 @@ def make_response(app: App, rv: t.Any) -> Response:
         TypeError: for anything else, None first of all.
     """
     if rv.__class__ in _TEXT:
-        return app.response_class(rv)
+        return app.response_class.made_of(rv)
     status: t.Any = None
     headers: t.Any = None
     if isinstance(rv, tuple):
@@ -121,7 +121,8 @@ def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) ->
         return _finalize_wsgi(ctx, value, from_error_handler)
     app = ctx.app
     response = make_response(app, value) if app.stages.makes_responses else app.make_response(value)
-    if has_processing(ctx) or ctx.plan.finished:
+    plan = renewed(ctx)
+    if plan.processes or ctx.touched or plan.finished or (ctx.has_cookies and session_may_need_saving(ctx)):
         return finish_response(ctx, response, from_error_handler)
     return response
 
@@ -135,10 +136,9 @@ async def finish_response(ctx: AppContext, response: R, from_error_handler: bool
     """Run what comes after a view on its response; a websocket that was answered already has none."""
     app = ctx.app
     try:
-        if has_processing(ctx):
-            response = await ctx.stages.process(ctx, response)
+        response = await ctx.stages.process(ctx, response)
         if those := renewed(ctx).finished:
-            await announce(ctx, ctx.stages.finished, those, response=response)
+            await announce(ctx, ctx.stages.finished, those, {"response": response})
     except Exception:
         if not from_error_handler:
             raise
@@ -149,11 +149,6 @@ async def finish_response(ctx: AppContext, response: R, from_error_handler: bool
 def _runs_wsgi(value: t.Any) -> bool:
     body = value[0] if isinstance(value, tuple) and value else value
     return callable(body) and not isinstance(body, (BaseResponse, HTTPException))
-
-
-def has_processing(ctx: AppContext) -> bool:
-    """Return whether anything is to be done with a response before it is sent."""
-    return renewed(ctx).processes or ctx.touched or (ctx.has_cookies and session_may_need_saving(ctx))
 
 
 def plain_answer(ctx: AppContext, value: t.Any) -> Answer | None:
@@ -223,7 +218,9 @@ def session_may_need_saving(ctx: AppContext) -> bool:
 
 def save_session(ctx: AppContext, response: Response) -> t.Awaitable[None] | None:
     """Let the session interface store the session, unless it is a null one; return what is to be awaited for that."""
-    app, interface, session = ctx.app, ctx.app.session_interface, ctx.open_session()
+    app, interface, session = ctx.app, ctx.app.session_interface, ctx.opened_session
+    if session is None:
+        session = ctx.open_session()
     if interface.is_null_session(session):
         return None
     if interface.lazy_open:  # the signed cookie: nothing in it can block

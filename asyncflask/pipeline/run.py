@@ -20,9 +20,9 @@ from werkzeug.exceptions import InternalServerError
 from ..ctx import BOUND, LATE, LOOP, raise_collected
 from ..globals import _cv_app
 from ..lazy import late_module
-from ..signals import appcontext_pushed, appcontext_tearing_down
+from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
-from .hooks import announce, emit, method_of, plan_for, renewed, run_all
+from .hooks import announce, emit, plan_for, renewed, run_all, settled
 from .respond import make_response, open_session, plain_answer
 
 if t.TYPE_CHECKING:
@@ -45,13 +45,14 @@ async def exchange(ctx: AppContext) -> None:
                 ctx.bind()
             if ctx.plan.opens or ctx.request_made:
                 await _open(ctx)
-            if ctx.plan.plain is None or not ctx.answers_plainly:
-                response = await ctx.plan.full_dispatch(ctx)
-            else:
+            plan = ctx.plan
+            if plan.full_dispatch is full_dispatch:  # what it would do, but that there need not be a response
                 value = await reply(ctx)
-                ctx.answer = plain_answer(ctx, value)
+                ctx.answer = plain_answer(ctx, value) if ctx.answers_plainly else None
                 if ctx.answer is None:
-                    response = await _finalized(ctx, value)
+                    response = await settled(ctx.stages.finalize, ctx, value)
+            else:
+                response = await plan.full_dispatch(ctx)
             if response is not None:
                 ctx.answer = _answer(ctx, response)
         except Exception as caught:
@@ -85,7 +86,7 @@ async def _open(ctx: AppContext) -> None:
 
 def _answer(ctx: AppContext, response: Response) -> Answer:
     request = ctx.request if ctx.request_made or response.reads_environ else None
-    answer = response.asgi_answer(method_of(ctx), request)
+    answer = response.asgi_answer(ctx.method if request is None else request.method, request)
     return answer if ctx.answers_plainly else (*answer[:3], response)
 
 
@@ -114,7 +115,7 @@ async def _tear_down(ctx: AppContext, error: BaseException | None, response: Res
     if ctx.cancelled is not None:
         ctx.cancelled.disarm()
     try:
-        await ctx.pop_async(error)
+        await pop(ctx, error)
     except BaseException:
         await _drop(ctx, response)
         raise
@@ -136,18 +137,14 @@ async def end(ctx: AppContext) -> None:
     """End a request whose body has kept its context, once a step of that body has said so."""
     if ctx.ending is not None:
         (error,), ctx.ending, ctx.sends_body = ctx.ending, None, False
-        await ctx.pop_async(error)
+        await pop(ctx, error)
 
 
 async def full_dispatch(ctx: AppContext) -> Response:
     """Run hooks and view, answer their errors, and finish the response."""
-    return await _finalized(ctx, await reply(ctx))
-
-
-async def _finalized(ctx: AppContext, value: t.Any) -> Response:
+    value = await reply(ctx)
     try:
-        response = ctx.stages.finalize(ctx, value)
-        return await response if hasattr(response, "__await__") else response  # type: ignore[no-any-return]
+        return t.cast("Response", await settled(ctx.stages.finalize, ctx, value))
     finally:
         del value  # it may be the error, whose traceback has this frame
 
@@ -245,37 +242,56 @@ def dispatch(ctx: AppContext) -> t.Any:
 
 async def teardown_request(ctx: AppContext, error: BaseException | None) -> None:
     """Run the teardown functions of the request, all of them, then raise what they raised."""
-    errors, plan = list[BaseException](), renewed(ctx)
+    plan = renewed(ctx)
+    errors: list[BaseException] = []
     if plan.teardown:
         await run_all(ctx, plan.teardown, errors, error)
         plan = renewed(ctx)
     if plan.tearing_down:
-        await announce(ctx, ctx.stages.tearing_down, plan.tearing_down, exc=error)
-    raise_collected(errors)
+        await announce(ctx, ctx.stages.tearing_down, plan.tearing_down, {"exc": error})
+    if errors:
+        raise_collected(errors)
 
 
 async def teardown_app(ctx: AppContext, error: BaseException | None) -> None:
     """Run the teardown functions of the application context, as `teardown_request`."""
-    errors, plan = list[BaseException](), renewed(ctx)
+    plan = renewed(ctx)
+    errors: list[BaseException] = []
     if plan.app_teardown:
         await run_all(ctx, plan.app_teardown, errors, error)
         plan = renewed(ctx)
     if plan.app_tearing_down:
-        await announce(ctx, appcontext_tearing_down, plan.app_tearing_down, exc=error)
-    raise_collected(errors)
+        await announce(ctx, appcontext_tearing_down, plan.app_tearing_down, {"exc": error})
+    if errors:
+        raise_collected(errors)
 
 
-async def teardown(ctx: AppContext, error: BaseException | None) -> None:
+async def pop(ctx: AppContext, error: BaseException | None) -> None:
+    """Undo one push of a context, or its binding, as `AppContext.pop`; whatever is async is awaited."""
+    if ctx.sends_body and ctx.leaves_end(error):
+        return
+    try:
+        if len(ctx._tokens) + ctx._held == 1:
+            await _teardown(ctx, error)
+    finally:
+        if ctx.unbind() and appcontext_popped.receivers:
+            await emit(ctx, appcontext_popped)
+
+
+async def _teardown(ctx: AppContext, error: BaseException | None) -> None:
     """Run every teardown of a context: its request's, then the application's unless another context owns that."""
-    stages, errors = ctx.stages, list[BaseException]()
+    stages, plan = ctx.stages, renewed(ctx)
+    errors: list[BaseException] = []
     if ctx.has_request:
-        if renewed(ctx).ends_request:
+        if plan.ends_request:
             try:
                 await stages.teardown_request(ctx, error)
             except (Exception, asyncio.CancelledError) as raised:
                 errors.append(raised)
-        ctx.close_request()
-    if ctx.app_owner is ctx and renewed(ctx).ends_app:
+            plan = renewed(ctx)
+        if ctx.request_made:
+            ctx.close_request()
+    if plan.ends_app and ctx.app_owner is ctx:
         try:
             await stages.teardown_app(ctx, error)
         except (Exception, asyncio.CancelledError) as raised:
@@ -285,4 +301,5 @@ async def teardown(ctx: AppContext, error: BaseException | None) -> None:
             await ctx.lifetime.close(error)
         except (Exception, asyncio.CancelledError) as raised:
             errors.append(raised)
-    raise_collected(errors)
+    if errors:
+        raise_collected(errors)

@@ -18,6 +18,10 @@ COOKIE_BREAKS = re.compile(r"[;\x00-\x1f\x7f]")
 
 Pair = tuple[bytes, bytes]
 
+MOST_READY = 1024
+#: the Content-Length headers of short bodies
+READY: tuple[Pair, ...] = tuple((b"content-length", b"%d" % length) for length in range(MOST_READY))
+
 
 @lru_cache(1024)
 def encode_name(name: str) -> bytes:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from http import HTTPStatus
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as BaseResponse
@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from .. import json
 from ..plain import is_plain
 from .file import STEP, FileBody, file_behind
-from .headers import ContentType, Pair, check_cookie_part, content_type_for, encode_headers
+from .headers import MOST_READY, READY, ContentType, Pair, check_cookie_part, content_type_for, encode_headers
 from .request import Request
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ SEAMS = (
 HARMLESS = frozenset(
     {"__module__", "__qualname__", "__doc__", "__annotations__", "__firstlineno__", "__static_attributes__"}
     | {"__parameters__", "__orig_bases__", "__slotnames__", "default_mimetype", "json_module", "max_cookie_size"}
-    | {"autocorrect_location_header", "_made_lazily", "_is_closed_simply"}
+    | {"autocorrect_location_header", "_made_lazily", "_made_quickly", "_is_closed_simply"}
 )
 
 # Headers whose values get_wsgi_headers changes.
@@ -155,6 +155,8 @@ class Response(Recast, BaseResponse):
     heartbeat: tuple[float, bytes] | None = None
 
     _made_lazily = not is_plain()
+    # Whether its constructor does nothing but that.
+    _made_quickly = _made_lazily
     _iterating: AsyncIterator[str | bytes] | None = None
 
     if TYPE_CHECKING:
@@ -181,6 +183,8 @@ class Response(Recast, BaseResponse):
         cls._is_closed_simply = all(getattr(cls, name) is getattr(Response, name) for name in (*SEAMS, *closing))
         ours = all(getattr(cls, name) is getattr(Response, name) for name in SEAMS)
         cls._made_lazily = ours and Response._made_lazily
+        made_by_us = cls.__init__ is Response.__init__ and cls.__new__ is Response.__new__
+        cls._made_quickly = cls._made_lazily and made_by_us
 
     def __init__(
         self,
@@ -206,6 +210,16 @@ class Response(Recast, BaseResponse):
         else:
             given = cast("Iterable[bytes]", response)
             super().__init__(given, status, headers, mimetype, content_type, direct_passthrough)
+
+    @classmethod
+    def made_of(cls, body: str | bytes) -> Self:
+        """As calling the class with a body alone, but quicker if that is ours."""
+        if not cls._made_quickly:
+            return cls(body)
+        made: Self = object.__new__(cls)
+        content_type = content_type_for(None, cls.default_mimetype)
+        made.__dict__[PLAIN] = body.encode() if body.__class__ is str else body, None, content_type, False
+        return made
 
     @classmethod
     def is_sent_plainly(cls) -> bool:
@@ -276,16 +290,14 @@ class Response(Recast, BaseResponse):
     def _has_body_of_its_own(self) -> bool:
         return "response" in self.__dict__ or "_on_close" in self.__dict__
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether nobody has looked at it since it was made."""
+    def vary_on_cookie(self) -> bool:
+        """As ``vary.add("Cookie")``, if nobody has looked at it since it was made; return whether that is so."""
         own = self.__dict__
-        return len(own) == 1 and PLAIN in own
-
-    def vary_on_cookie(self) -> None:
-        """Say, of a plain response, that it depends on the request's cookies."""
-        body, status, content_type, _ = self.__dict__[PLAIN]
-        self.__dict__[PLAIN] = body, status, content_type, True
+        if len(own) != 1 or PLAIN not in own:
+            return False
+        body, status, content_type, _ = own[PLAIN]
+        own[PLAIN] = body, status, content_type, True
+        return True
 
     # Sending
 
@@ -315,7 +327,8 @@ class Response(Recast, BaseResponse):
             pair = content_type.pair
             # 200 first: asking is_ordinary costs a call
             if pair is not None and (code == 200 or is_ordinary(code)) and self.automatically_set_content_length:
-                start = [pair, (b"content-length", b"%d" % len(plain_body))]
+                length = len(plain_body)
+                start = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
                 if varies:
                     start.append(VARY)
                 return code, start, b"" if request_method == "HEAD" else plain_body, None

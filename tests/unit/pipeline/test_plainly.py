@@ -13,9 +13,10 @@ from asyncflask.config import Config
 from asyncflask.ctx import ServedContext
 from asyncflask.json.provider import DefaultJSONProvider
 from asyncflask.pipeline.hooks import Plan
-from asyncflask.pipeline.plainly import MOST_READY, Plainly
+from asyncflask.pipeline.plainly import Plainly
 from asyncflask.pipeline.respond import plain_answer
 from asyncflask.plain import is_plain
+from asyncflask.wrappers.headers import MOST_READY
 
 pytestmark = pytest.mark.skipif(is_plain(), reason="short ways are switched off")
 VALUES = ["", "Hello", "Grüße", b"", b"\xff", {}, {"b": 1, "a": [None, 1.5]}, [], ["x" * MOST_READY], {"ü": "<"}]
