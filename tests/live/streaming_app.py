@@ -23,6 +23,11 @@ def say(what):
     os.write(1, f"{what} {request.path} {on_loop}\n".encode())  # in one piece, from whatever thread
 
 
+@app.before_serving
+async def begin():
+    os.write(1, b"worker has started\n")
+
+
 @app.teardown_request
 def teardown(error):
     say("torn down")
