@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any, TypeVar
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, TypeVar, cast
 
-from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser, MultiPartParser
 from werkzeug.sansio.multipart import Data, Event, Field, File, MultipartDecoder, NeedData, State
@@ -21,7 +22,35 @@ READ_AHEAD = 128 * 1024
 URLENCODED_FIELDS_PER_PART = 50
 """How many urlencoded fields are let in for each part that ``MAX_FORM_PARTS`` allows. They are far cheaper."""
 
-F = TypeVar("F", bound=Callable[..., IO[bytes]])
+SPOOL_AT = 500 * 1024
+"""Bytes of a file from which on Werkzeug's stream factory keeps it on disk."""
+
+
+T = TypeVar("T")
+Found = tuple[MultiDict[str, str], MultiDict[str, FileStorage]]
+"""The fields and the files of a form."""
+
+
+def multidict(kind: type[MultiDict[str, Any]], lists: dict[str, list[T]]) -> MultiDict[str, T]:
+    """Return a multidict of that class, made of a dict of lists that nobody else keeps."""
+    if kind is not ImmutableMultiDict:
+        return kind(lists)
+    made: Any = kind.__new__(kind)  # its `__init__` does this, once it has looked at what it is given
+    dict.update(made, lists)
+    return cast("MultiDict[str, T]", made)
+
+
+def split_query(text: str) -> dict[str, list[str]]:
+    """Return the parameters of a query string where nothing is quoted: ``parse_qsl`` would only split."""
+    lists: dict[str, list[str]] = {}
+    for piece in text.split("&"):
+        if piece:
+            name, _, value = piece.partition("=")
+            if name in lists:
+                lists[name].append(value)
+            else:
+                lists[name] = [value]
+    return lists
 
 
 class PartDecoder(MultipartDecoder):
@@ -73,9 +102,7 @@ class PartReader(MultiPartParser):
     #: bytes read so far
     received: int = 0
 
-    def parse(
-        self, stream: IO[bytes], boundary: bytes, content_length: int | None
-    ) -> tuple[MultiDict[str, str], MultiDict[str, FileStorage]]:
+    def parse(self, stream: IO[bytes], boundary: bytes, content_length: int | None) -> Found:
         """Read the whole stream.
 
         Args:
@@ -90,35 +117,43 @@ class PartReader(MultiPartParser):
             ValueError: not a multipart message, or one that was cut.
             RequestEntityTooLarge: 413, too many parts, or one too large.
         """
-        fields: list[tuple[str, str]] = []
-        files: list[tuple[str, FileStorage]] = []
+        if content_length is not None and content_length <= WHOLE_AT_MOST:
+            data = stream.read()
+            found = self.parse_whole(data, boundary)
+            if found is not None:
+                return found
+            stream = io.BytesIO(data)
+        return self.put_together(self.decoded(stream, boundary), content_length)
+
+    def parse_whole(self, data: bytes, boundary: bytes) -> Found | None:
+        """Read a form that is short and written plainly, at once; None: it is not. Otherwise as `parse`."""
+        # A lower limit holds for what the decoder buffers, too, which depends on the pieces it gets.
+        limit = self.max_form_memory_size
+        if len(data) > WHOLE_AT_MOST or (limit is not None and limit <= READ_AHEAD):
+            return None
+        events = events_of(data, boundary, self.max_form_parts)
+        return None if events is None else self.put_together(events, len(data))
+
+    def put_together(self, events: Iterable[Event], total: int | None) -> Found:
+        """Make fields and files of what was decoded of a form of `total` bytes, if that is known."""
+        fields: dict[str, list[str]] = {}
+        files: dict[str, list[FileStorage]] = {}
         sink: TextPart | FilePart | None = None
-        for event in self.events(stream, boundary, content_length):
+        for event in events:
             if isinstance(event, Field):
                 sink = TextPart(event, self.max_form_memory_size)
             elif isinstance(event, File):
-                sink = FilePart(event, self.start_file_streaming(event, content_length))
+                sink = FilePart(event, self, total)
             elif isinstance(event, Data) and sink is not None:
                 sink.write(event.data)
                 if event.more_data:
                     continue
                 if isinstance(sink, TextPart):
-                    fields.append((sink.part.name, sink.text(self.get_part_charset(sink.part.headers))))
+                    text = sink.text(self.get_part_charset(sink.part.headers))
+                    fields.setdefault(sink.part.name, []).append(text)
                 else:
-                    files.append((sink.part.name, sink.storage()))
-        return self.cls(fields), self.cls(files)
-
-    def events(self, stream: IO[bytes], boundary: bytes, content_length: int | None) -> Iterable[Event]:
-        """Decode ``stream`` up to its end; at once if it is short and plain."""
-        # A lower limit holds for what the decoder buffers, too, which depends on the pieces it gets.
-        limit = self.max_form_memory_size
-        if content_length is not None and content_length <= WHOLE_AT_MOST and (limit is None or limit > READ_AHEAD):
-            data = stream.read()
-            events = events_of(data, boundary, self.max_form_parts)
-            if events is not None:
-                return events
-            stream = io.BytesIO(data)
-        return self.decoded(stream, boundary)
+                    files.setdefault(sink.part.name, []).append(sink.storage())
+        return multidict(self.cls, fields), multidict(self.cls, files)
 
     def decoded(self, stream: IO[bytes], boundary: bytes) -> Iterator[Event]:
         """Decode ``stream`` piece by piece."""
@@ -153,16 +188,36 @@ class TextPart:
 
 
 class FilePart:
-    """An uploaded file while it arrives."""
+    """An uploaded file while it arrives.
 
-    def __init__(self, part: File, file: IO[bytes]) -> None:
+    Args:
+        part: what its header announces.
+        reader: whose files it is one of.
+        total: the length of the whole form in bytes, if known.
+    """
+
+    def __init__(self, part: File, reader: PartReader, total: int | None) -> None:
         self.part = part
-        self.file = file
-        self.write = file.write
+        self.reader = reader
+        self.total = total
+        self.file: IO[bytes] | None = None
+
+    def write(self, data: bytes) -> None:
+        if self.file is not None:
+            self.file.write(data)
+            return
+        factory = self.reader.stream_factory
+        if isinstance(factory, Kept) and factory.spools and len(data) <= SPOOL_AT:
+            self.file = factory.holding(data)
+        else:
+            self.file = self.reader.start_file_streaming(self.part, self.total)
+            self.file.write(data)
 
     def storage(self) -> FileStorage:
-        self.file.seek(0)
-        return Upload(self.file, self.part.filename, self.part.name, headers=self.part.headers)
+        file = self.file
+        assert file is not None, "every part has data, be it none"
+        file.seek(0)
+        return Upload(file, self.part.filename, self.part.name, headers=self.part.headers)
 
 
 class FormParser(FormDataParser):
@@ -211,12 +266,29 @@ class Replay:
         return self.data
 
 
-def kept(factory: F, made: list[Any]) -> F:
-    """Wrap a stream factory so that every file it makes is also put into ``made``, to be closed later."""
+class Kept:
+    """A stream factory that puts every file it makes into `made`, to be closed later.
 
-    def make(*args: Any, **kwargs: Any) -> IO[bytes]:
-        file = factory(*args, **kwargs)
-        made.append(file)
+    Args:
+        factory: makes the files.
+        made: where they go.
+        spools: whether `factory` makes what Werkzeug's own does: memory, from `SPOOL_AT` bytes on a file.
+    """
+
+    def __init__(self, factory: Callable[..., IO[bytes]], made: list[Any], *, spools: bool = False) -> None:
+        self.factory = factory
+        self.made = made
+        self.spools = spools
+
+    def __call__(self, *args: Any, **kwargs: Any) -> IO[bytes]:
+        file = self.factory(*args, **kwargs)
+        self.made.append(file)
         return file
 
-    return make  # type: ignore[return-value]
+    def holding(self, data: bytes) -> IO[bytes]:
+        """Return a file as Werkzeug's factory makes it and `data` was written to it, without the copy of writing."""
+        file: Any = SpooledTemporaryFile(max_size=SPOOL_AT, mode="rb+")  # noqa: SIM115  closed with the request
+        file._file = io.BytesIO(data)  # a documented attribute (Python docs: tempfile)
+        file.seek(0, io.SEEK_END)
+        self.made.append(file)
+        return file  # type: ignore[no-any-return]

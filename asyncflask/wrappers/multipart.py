@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar, cast
 
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Event, Field, File, NeedData, State
 
@@ -90,6 +90,16 @@ def in_thread(work: Coroutine[Any, Any, T]) -> T:
     except StopIteration as end:
         return cast(T, end.value)
     raise AssertionError("a wish was granted by waiting, in a thread")
+
+
+def multipart_boundary(mimetype: str, options: Mapping[str, str]) -> bytes:
+    """The boundary that a Content-Type names. UnsupportedMediaType, BadRequest: see ``Request.multipart``."""
+    if mimetype != "multipart/form-data":
+        raise UnsupportedMediaType("A multipart form is expected here, as 'multipart/form-data'.")
+    boundary = options.get("boundary")
+    if not boundary or not boundary.isascii():
+        raise BadRequest("The multipart form has no valid boundary in its Content-Type.")
+    return boundary.encode("ascii")
 
 
 class MultipartStream:

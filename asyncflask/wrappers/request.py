@@ -9,7 +9,7 @@ from inspect import Signature, signature
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, cast, overload
 
 from werkzeug.datastructures import Authorization, ImmutableMultiDict, MultiDict
-from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request as BaseRequest
@@ -19,8 +19,9 @@ from ..lazy import lazy
 from ..plain import is_plain
 from .body import Body
 from .environ import RequestHeaders, environ_from_scope
-from .form import FormParser, kept
+from .form import FormParser, Found, Kept, PartReader, multidict, split_query
 from .stream import BodyInput, BodyStream, NoBody, limited_input, open_body
+from .whole_form import WHOLE_AT_MOST
 
 if TYPE_CHECKING:
     from typing import Self
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     from .multipart import MultipartStream
 
 PLAIN = is_plain()
+
+
+# What a form is parsed with, where it is parsed by the book.
+_PARSES = (
+    "_get_file_stream", "_get_stream_for_parsing", "content_length", "make_form_data_parser", "stream",
+    "want_form_data_parsed",
+)  # fmt: skip
 
 
 class ClientProbe(Protocol):
@@ -108,16 +116,6 @@ def nobody_knows(request: Request) -> None:
 def parsed_options(header: str) -> tuple[str, dict[str, str]]:
     """``parse_options_header``; the dictionary is not to be changed."""
     return parse_options_header(header)
-
-
-def multipart_boundary(mimetype: str, options: Mapping[str, str]) -> bytes:
-    """The boundary that a Content-Type names. UnsupportedMediaType, BadRequest: see ``Request.multipart``."""
-    if mimetype != "multipart/form-data":
-        raise UnsupportedMediaType("A multipart form is expected here, as 'multipart/form-data'.")
-    boundary = options.get("boundary")
-    if not boundary or not boundary.isascii():
-        raise BadRequest("The multipart form has no valid boundary in its Content-Type.")
-    return boundary.encode("ascii")
 
 
 @lru_cache(1024)
@@ -336,21 +334,7 @@ class Request(BaseRequest):
             raise BadRequest("The query string is not valid UTF-8.") from error
         if "%" in text or "+" in text or PLAIN:
             return super().args
-        # Nothing is quoted: all that parse_qsl would do is to split.
-        lists: dict[str, list[str]] = {}
-        for piece in text.split("&"):
-            if piece:
-                name, _, value = piece.partition("=")
-                if name in lists:
-                    lists[name].append(value)
-                else:
-                    lists[name] = [value]
-        kind = self.parameter_storage_class
-        if kind is not ImmutableMultiDict:
-            return kind(lists)
-        made: Any = kind.__new__(kind)  # its `__init__` does this, once it has looked at what it is given
-        dict.update(made, lists)
-        return cast("MultiDict[str, str]", made)
+        return multidict(self.parameter_storage_class, split_query(text))
 
     def _parse_content_type(self) -> None:
         # Werkzeug keeps what it parsed on the request; the same few short types come again and again.
@@ -417,6 +401,13 @@ class Request(BaseRequest):
     # The body
 
     @lazy
+    def content_length(self) -> int | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The declared length of the body in bytes, or ``None``."""
+        raw = self.header_bytes
+        length = b"" if raw is None or b"transfer-encoding" in raw else raw.get(b"content-length", b"")
+        return int(length) if 0 < len(length) < 19 and length.isdigit() else super().content_length
+
+    @lazy
     def stream(self) -> IO[bytes]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The body as a binary file, to be read once.
 
@@ -464,7 +455,7 @@ class Request(BaseRequest):
         if "_multipart" not in own:
             if "form" in own:
                 raise RuntimeError("The form of this request was parsed before: use request.form and request.files.")
-            from .multipart import MultipartStream  # few requests are read in this way
+            from .multipart import MultipartStream, multipart_boundary  # few requests are read in this way
 
             boundary = multipart_boundary(self.mimetype, self.mimetype_params)
             limits = self.max_form_memory_size, self.max_form_parts
@@ -496,15 +487,44 @@ class Request(BaseRequest):
     @property
     def want_form_data_parsed(self) -> bool:
         """Whether the request says what type its body has."""
-        return bool(self.headers.get("Content-Type"))
+        raw = self.header_bytes
+        return bool(self.headers.get("Content-Type") if raw is None else raw.get(b"content-type"))
 
     def make_form_data_parser(self) -> FormDataParser:
         """Make a ``form_data_parser_class``; the files it opens are closed with the request."""
         parser = super().make_form_data_parser()
         if self._files is None:
             self._files = []
-        parser.stream_factory = kept(parser.stream_factory, self._files)
+        spools = type(self)._get_file_stream is BaseRequest._get_file_stream and not PLAIN
+        parser.stream_factory = Kept(parser.stream_factory, self._files, spools=spools)
         return parser
+
+    def _form_in_memory(self) -> Found | None:
+        """Parse a short multipart form that came as a whole; None: it takes a stream, or what a subclass has for it."""
+        own, body = self.__dict__, self._body
+        if type(body) is not Body or not body.content_length or body.content_length > WHOLE_AT_MOST:
+            return None
+        touched = "stream" in own or "environ" in own or "_cached_data" in own
+        if touched or self.shallow or PLAIN or not self._parses_by_itself():
+            return None
+        mimetype, options = self.mimetype, self.mimetype_params
+        boundary = options.get("boundary")
+        if mimetype != "multipart/form-data" or not boundary or not boundary.isascii():
+            return None
+        body.check(self.max_content_length)
+        if self._files is None:
+            self._files = []
+        factory = Kept(self._get_file_stream, self._files, spools=True)
+        limit, most_parts, kind = self.max_form_memory_size, self.max_form_parts, self.parameter_storage_class
+        found = PartReader(factory, limit, kind, max_form_parts=most_parts).parse_whole(body.data(), boundary.encode())
+        if found is not None:
+            own["stream"] = own["_reader"] = NoBody()  # read to its end
+        return found
+
+    def _parses_by_itself(self) -> bool:
+        kind = type(self)
+        ours = kind is Request or all(getattr(kind, name) is getattr(Request, name) for name in _PARSES)
+        return ours and self.form_data_parser_class is FormParser
 
     def parse_ahead(self) -> None:
         """Parse the form before its first use, as in a thread while the view will run on the loop.
@@ -539,6 +559,8 @@ class Request(BaseRequest):
             if isinstance(ahead[1], Exception):
                 raise ahead[1]
             own["form"], own["files"] = ahead[1]
+        elif (found := self._form_in_memory()) is not None:
+            own["form"], own["files"] = found
         else:
             super()._load_form_data()
         config = type(self).current_config()

@@ -27,7 +27,11 @@ FEW_LINES = 64
 """Up to so many line breaks are looked at one by one for the boundary."""
 
 # Nothing in the values that would have to be decoded.
-_PLAIN_DISPOSITION = re.compile(r'form-data; name="([^"\\%]*)"(?:; filename="([^"\\%]*)")?', re.ASCII)
+_VALUE = r'"([^"\\%\r\n]*)"'
+_DISPOSITION = rf"form-data; name={_VALUE}(?:; filename={_VALUE})?"
+_PLAIN_DISPOSITION = re.compile(_DISPOSITION)
+# The header of a part as most are written.
+_USUAL = re.compile(rf"Content-Disposition: ({_DISPOSITION})(?:\r\nContent-Type: ([!-~]+(?: [!-~]+)*))?")
 
 
 def events_of(data: bytes, boundary: bytes, most_parts: int | None) -> list[Event] | None:
@@ -92,13 +96,27 @@ def _find_after_break(data: bytes, line: bytes, start: int) -> int:
 
 def _part(header: bytes) -> Field | File | None:
     """Return what a part's header announces; None for one that is not written plainly."""
+    if not header.isascii():
+        return None
+    text = header.decode()
+    usual = _USUAL.fullmatch(text)
+    if usual is None:
+        return _unusual_part(text)
+    disposition, field, filename, content_type = usual.groups()
+    pairs = [("Content-Disposition", disposition)]
+    if content_type is not None:
+        pairs.append(("Content-Type", content_type))
+    return _announced(pairs, field, filename)
+
+
+def _unusual_part(header: str) -> Field | File | None:
     pairs: list[tuple[str, str]] = []
     disposition: str | None = None
-    for row in header.split(b"\r\n"):
+    for row in header.split("\r\n"):
         # A row that goes on in the next, line breaks of other kinds: Werkzeug knows.
-        if not row.isascii() or row[:1] in (b"", b" ", b"\t") or b"\n" in row or b"\r" in row:
+        if row[:1] in ("", " ", "\t") or "\n" in row or "\r" in row:
             return None
-        name, _, value = row.decode().partition(":")
+        name, _, value = row.partition(":")
         name, value = name.strip(" \t"), value.strip(" \t")
         pairs.append((name, value))
         if name.lower() == "content-disposition":
@@ -109,12 +127,14 @@ def _part(header: bytes) -> Field | File | None:
         return None
     plainly = _PLAIN_DISPOSITION.fullmatch(disposition)
     if plainly is not None:
-        field, filename = plainly.groups()
-    else:
-        options = parse_options_header(disposition)[1]
-        if "name" not in options:
-            return None
-        field, filename = options["name"], options.get("filename")
+        return _announced(pairs, *plainly.groups())
+    options = parse_options_header(disposition)[1]
+    return _announced(pairs, options["name"], options.get("filename")) if "name" in options else None
+
+
+def _announced(pairs: list[tuple[str, str]], name: str, filename: str | None) -> Field | File:
+    headers = Headers()
+    headers._list = pairs  # what `add` would do, once it has looked for line breaks, of which there are none
     if filename is None:
-        return Field(headers=Headers(pairs), name=field)
-    return File(headers=Headers(pairs), name=field, filename=filename)
+        return Field(headers=headers, name=name)
+    return File(headers=headers, name=name, filename=filename)

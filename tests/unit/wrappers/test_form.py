@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser, default_stream_factory
 from werkzeug.sansio.multipart import Data, Field, NeedData, State
 
-from asyncflask.wrappers.form import MAX_PART_HEADER, FormParser, PartDecoder, kept
+from asyncflask.wrappers.form import MAX_PART_HEADER, FormParser, Kept, PartDecoder
 
 PIECES = [
     b"--bb",
@@ -136,7 +136,7 @@ def test_other_types_are_left_alone():
 
 def test_every_file_that_was_made_is_known():
     made = []
-    factory = kept(lambda **kwargs: io.BytesIO(), made)
+    factory = Kept(lambda **kwargs: io.BytesIO(), made)
     parser = FormParser(factory)
     stream = io.BytesIO(part("f", b"x", filename="a") + b"--bb\r\nbroken")
     with pytest.raises(BadRequest):
