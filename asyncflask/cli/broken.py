@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 
 from ..asgi.scope import DEBUGGER
+from ..serving.explain import summary
 from ..serving.notice import Message, Notice, Receive, Send
-from .explain import summary
 
 
 class BrokenApp(Notice):

@@ -66,7 +66,7 @@ def _of_flask(*values: object) -> str:
     """Return what to say where an application was made with Flask itself, which is another class than ours."""
     if not any(kind.__module__ == "flask.app" for value in values for kind in type(value).__mro__):
         return ""
-    from .explain import INSTEAD_OF_FLASK  # only then
+    from ..serving.explain import INSTEAD_OF_FLASK  # only then
 
     return f" There is an application of Flask itself: {INSTEAD_OF_FLASK}"
 
@@ -178,7 +178,7 @@ def locate_app(module_name: str, app_name: str | None, raise_if_not_found: bool 
     except ImportError as error:
         here = error.__traceback__
         if here is not None and here.tb_next is not None:  # raised by code of the module, not by its absence
-            from .explain import import_error  # only then
+            from ..serving.explain import import_error  # only then
 
             raise AppImportError(import_error(module_name, error)) from error
         if not raise_if_not_found:

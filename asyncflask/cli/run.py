@@ -10,8 +10,8 @@ import click
 
 from ..helpers import get_debug_flag
 from ..serving import is_running_from_reloader
+from ..serving.explain import from_application, summary
 from .broken import BrokenApp
-from .explain import from_application, summary
 from .groups import pass_script_info
 from .locate import AppImportError, NoAppException, ScriptInfo
 from .options import CertParamType, EnvOption, SeparatedPathType, debug_option, key_option

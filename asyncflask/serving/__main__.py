@@ -14,6 +14,7 @@ import click
 
 from ..app import App
 from . import is_running_from_reloader, run_simple
+from .explain import advice, summary
 from .options import ACCESS_LOGS, RELOADERS, BadOption
 
 
@@ -120,7 +121,7 @@ def load(name: str, shows_traceback: bool = False) -> t.Any:
             raise
         if shows_traceback:
             traceback.print_exc()
-        raise BadOption(f"Module {module_name!r} cannot be imported: {_in_one_line(error)}") from None
+        raise BadOption(f"Module {module_name!r} cannot be imported: {_told(error, module_name)}") from None
     return _attribute(module, wanted)
 
 
@@ -148,8 +149,12 @@ def _attribute(module: t.Any, wanted: str) -> t.Any:
     return found(*arguments, **named)
 
 
-def _in_one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def _told(error: BaseException, module: str) -> str:
+    if isinstance(error, ModuleNotFoundError) and module.partition(".")[0] == error.name:
+        return f"{summary(error.with_traceback(None))}. It is looked for in {os.getcwd()!r} and on sys.path."
+    ours = error.__traceback__
+    error = error.with_traceback(None if ours is None else ours.tb_next)
+    return advice(error) if isinstance(error, ImportError) else summary(error)
 
 
 if __name__ == "__main__":

@@ -213,7 +213,9 @@ def test_the_command_line_serves_what_a_factory_makes(project):
         (["web:nothing"], 1, "Module 'web' has no 'nothing'"),
         (["web:create_app()"], 1, "cannot be called: missing a required argument"),
         (["nowhere:app"], 1, "Module 'nowhere' cannot be imported: ModuleNotFoundError: No module named 'nowhere'"),
-        (["broken:app"], 1, "Module 'broken' cannot be imported: SyntaxError: invalid syntax (broken.py, line 1)"),
+        (["web.deeper:app"], 1, "Module 'web.deeper' cannot be imported: there is no module 'web.deeper'. Correct"),
+        (["broken:app"], 1, "Module 'broken' cannot be imported: SyntaxError: invalid syntax ("),
+        (["lacks:app"], 1, "lacks.py:2: there is no module 'not_there_at_all'. Correct the name, or install"),
         ([], 2, "Missing argument"),
     ],
 )
@@ -222,16 +224,17 @@ def test_a_wrong_command_ends_with_one_clear_line(project, arguments, code, text
 
     project("web.py", WEB.replace("ANSWER", "'x'"))
     project("broken.py", "def")
+    project("lacks.py", "\nimport not_there_at_all")
     monkeypatch.chdir(project.folder)
     monkeypatch.setattr(sys, "path", sys.path[:])
-    for name in ("web", "broken"):
+    for name in ("web", "broken", "lacks"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     said = caught.value.code if isinstance(caught.value.code, str) else capfd.readouterr().err
     assert text in said and "Traceback" not in said
     assert (1 if isinstance(caught.value.code, str) else caught.value.code) == code
-    for name in ("web", "broken"):
+    for name in ("web", "broken", "lacks"):
         sys.modules.pop(name, None)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 INSTEAD_OF_FLASK = "import from 'asyncflask', or call 'asyncflask.install_as_flask()' before anything imports flask."
-_LOADERS = ("asyncflask.cli", "importlib", "_frozen_importlib", "click.", "werkzeug.utils")
+_LOADERS = ("asyncflask.cli", "asyncflask.serving", "importlib", "_frozen_importlib", "click.", "werkzeug.utils")
 
 
 def summary(error: BaseException) -> str:
@@ -50,10 +50,11 @@ def import_error(module: str, error: ImportError) -> str:
     shown = error.with_traceback(from_application(error.__traceback__))
     trace = "".join(traceback.format_exception(shown, chain=False))
     # The first line is Flask's, which programs that start it may look for.
-    return f"While importing {module!r}, an ImportError was raised:\n\n{trace}\n{_advice(error)}"
+    return f"While importing {module!r}, an ImportError was raised:\n\n{trace}\n{advice(error)}"
 
 
-def _advice(error: ImportError) -> str:
+def advice(error: ImportError) -> str:
+    """Return where an import has failed, why, and what to do, in a line."""
     place = place_of(error)
     where = "{}:{}: ".format(*place) if place else ""
     text = str(error)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from asyncflask.cli import NoAppException, locate_app
-from asyncflask.cli.explain import import_error, summary
+from asyncflask.serving.explain import import_error, summary
 
 
 def last_line(module="shop"):
