@@ -18,7 +18,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from .sessions import SecureCookieSession, SessionInterface, SessionMixin, session_json_serializer
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
 
     from .app import App
     from .wrappers import Request, Response
@@ -278,21 +278,31 @@ class MemoryStore:
 
     def __init__(self, now: t.Callable[[], float] = time.monotonic) -> None:
         self.now = now
-        self.sessions: dict[str, tuple[dict[str, str], float]] = {}
-        self.moved: dict[str, tuple[str, float]] = {}
+        self.sessions: MutableMapping[str, tuple[dict[str, str], float]] = {}
+        self.moved: MutableMapping[str, tuple[str, float]] = {}
         self._sweep_at = now()
 
     async def load(self, sid: str) -> dict[str, str] | None:
         """Return the values of a session."""
-        values = self._kept(sid, self.now())
-        return None if values is None else dict(values)
+        return self.look_up(sid)
 
     async def save(self, change: Change) -> str | None:
         """Carry out a change. No other task runs meanwhile."""
+        return self.carry_out(change)
+
+    def look_up(self, sid: str) -> dict[str, str] | None:
+        """`load`, as a plain function."""
+        values = self._kept(sid, self.now())
+        return None if values is None else dict(values)
+
+    def carry_out(self, change: Change) -> str | None:
+        """`save`, as a plain function, during which nobody else may change what is kept."""
         now = self.now()
-        self._sweep(now)
+        if now >= self._sweep_at:  # what is over is looked for once in a while, not each time
+            self._sweep_at = now + MOVED_FOR
+            self.forget_until(now)
         sid, renews = change.sid, change.new_sid is not None
-        while sid in self.moved:
+        while sid is not None and sid in self.moved:
             sid, renews = self.moved[sid][0], renews and change.cleared
         values = self._kept(sid, now)
         if values is None and sid is not None and not (change.cleared and renews):
@@ -316,11 +326,8 @@ class MemoryStore:
         values, until = self.sessions.get(sid or "", ({}, 0.0))
         return values if until > now else None
 
-    def _sweep(self, now: float) -> None:
-        # What is over is looked for once in a while, not each time.
-        if now < self._sweep_at:
-            return
-        self._sweep_at = now + MOVED_FOR
+    def forget_until(self, now: float) -> None:
+        """Remove what is over."""
         for table in (self.sessions, self.moved):
             for sid in [sid for sid, (_, until) in table.items() if until <= now]:
                 del table[sid]

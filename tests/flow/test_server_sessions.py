@@ -1,4 +1,4 @@
-"""Sessions kept on the server, in memory and in a real Redis: what requests of one session do to each other."""
+"""Sessions kept on the server, in memory, in a file, in a real Redis: what requests of one session do to each other."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from asyncflask.server_sessions import (
     new_id,
 )
 from asyncflask.sessions import RedisSessionInterface
+from asyncflask.sqlite_sessions import SQLiteSessionInterface
 
 from ..redis_server import RedisServer
 
@@ -37,11 +38,16 @@ def redis(running_redis):
     return running_redis
 
 
-@pytest.fixture(params=["memory", "redis"])
-def interface(request):
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def interface(request, tmp_path):
     if request.param == "memory":
-        return MemorySessionInterface()
-    return RedisSessionInterface(request.getfixturevalue("redis").url, prefix=f"{new_id()}:")
+        yield MemorySessionInterface()
+    elif request.param == "sqlite":
+        interface = SQLiteSessionInterface(tmp_path / "sessions.db")
+        yield interface
+        interface.store.close()
+    else:
+        yield RedisSessionInterface(request.getfixturevalue("redis").url, prefix=f"{new_id()}:")
 
 
 @pytest.fixture
