@@ -66,7 +66,8 @@ def test_an_error_that_says_by_itself_what_to_do(project):
 
 
 def test_an_optional_part_of_ours_is_placed_where_it_is_asked_for(project, monkeypatch):
-    monkeypatch.setitem(sys.modules, "redis", None)
+    for name in ("redis", "redis.asyncio"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
     monkeypatch.delitem(sys.modules, "asyncflask.redis_sessions", raising=False)
     folder = project(shop="from asyncflask.redis_sessions import RedisSessionInterface")
     assert re.match(re.escape(f"{folder / 'shop.py'}:1: ImportError: ") + ".*pip install 'asyncflask", last_line())
