@@ -154,7 +154,7 @@ class SessionInterface:
 
     def is_null_session(self, obj: object) -> bool:
         """Say whether an object is such a session."""
-        return isinstance(obj, self.null_session_class)
+        return self.null_session_class in type(obj).__mro__  # isinstance asks abstract classes, which takes long
 
     def should_set_cookie(self, app: App, session: SessionMixin) -> bool:
         """Say whether the answer sets the cookie: the session was changed, or is permanent and refreshed each time."""

@@ -47,7 +47,7 @@ def make_response(app: App, rv: t.Any) -> Response:
         TypeError: for anything else, None first of all.
     """
     if rv.__class__ in _TEXT:
-        return app.response_class.made_of(rv)
+        return app.response_class(rv)
     status: t.Any = None
     headers: t.Any = None
     if isinstance(rv, tuple):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from http import HTTPStatus
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as BaseResponse
@@ -51,7 +51,7 @@ SEAMS = (
 HARMLESS = frozenset(
     {"__module__", "__qualname__", "__doc__", "__annotations__", "__firstlineno__", "__static_attributes__"}
     | {"__parameters__", "__orig_bases__", "__slotnames__", "default_mimetype", "json_module", "max_cookie_size"}
-    | {"autocorrect_location_header", "_made_lazily", "_made_quickly", "_is_closed_simply"}
+    | {"autocorrect_location_header", "_made_lazily", "_is_closed_simply"}
 )
 
 # Headers whose values get_wsgi_headers changes.
@@ -155,8 +155,6 @@ class Response(Recast, BaseResponse):
     heartbeat: tuple[float, bytes] | None = None
 
     _made_lazily = not is_plain()
-    # Whether its constructor does nothing but that.
-    _made_quickly = _made_lazily
     _iterating: AsyncIterator[str | bytes] | None = None
 
     if TYPE_CHECKING:
@@ -183,8 +181,6 @@ class Response(Recast, BaseResponse):
         cls._is_closed_simply = all(getattr(cls, name) is getattr(Response, name) for name in (*SEAMS, *closing))
         ours = all(getattr(cls, name) is getattr(Response, name) for name in SEAMS)
         cls._made_lazily = ours and Response._made_lazily
-        made_by_us = cls.__init__ is Response.__init__ and cls.__new__ is Response.__new__
-        cls._made_quickly = cls._made_lazily and made_by_us
 
     def __init__(
         self,
@@ -210,16 +206,6 @@ class Response(Recast, BaseResponse):
         else:
             given = cast("Iterable[bytes]", response)
             super().__init__(given, status, headers, mimetype, content_type, direct_passthrough)
-
-    @classmethod
-    def made_of(cls, body: str | bytes) -> Self:
-        """As calling the class with a body alone, but quicker if that is ours."""
-        if not cls._made_quickly:
-            return cls(body)
-        made: Self = object.__new__(cls)
-        content_type = content_type_for(None, cls.default_mimetype)
-        made.__dict__[PLAIN] = body.encode() if body.__class__ is str else body, None, content_type, False
-        return made
 
     @classmethod
     def is_sent_plainly(cls) -> bool:
