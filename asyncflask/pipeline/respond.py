@@ -70,13 +70,8 @@ def make_response(app: App, rv: t.Any) -> Response:
         response = app.json.response(rv)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     else:
         response = _coerce(kind, rv)
-    if status is not None:
-        if isinstance(status, (str, bytes, bytearray)):
-            response.status = status  # type: ignore[assignment]
-        else:
-            response.status_code = status
-    if headers:
-        response.headers.update(headers)
+    if status is not None or headers:
+        response.amend(status, headers)
     return response
 
 

@@ -22,8 +22,10 @@ from .request import Request
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-Plain = tuple[bytes, int | None, ContentType, bool]
-"""What an untouched response is: its body, its status if one was given, its Content-Type, whether it has a Vary."""
+Given = tuple[tuple[str, str], ...]
+Plain = tuple[bytes, int | None, ContentType, Given, Given, bool]
+"""What an untouched response is: its body; its status if one was given; its Content-Type; headers before that and the
+Content-Length, and behind; whether a Vary comes last."""
 
 Answer = tuple[int, list[Pair], bytes | None, "Response | None"]
 """A response as ASGI sends it: the status; (lower-case name, value) pairs; the body, ``None`` if it must be iterated;
@@ -59,6 +61,9 @@ REWRITTEN = frozenset({"location", "content-location"})
 
 VARY: Pair = (b"vary", b"Cookie")
 
+# What a response has of its own, or changes before it is sent.
+SPECIAL = REWRITTEN | {"content-type", "content-length", "vary"}
+
 # The one key in the dictionary of an untouched response. Any other means that somebody has done something to it.
 PLAIN = "_plain"
 
@@ -70,17 +75,33 @@ def status_line(status: int | str) -> tuple[str, int]:
     return model.status, model.status_code
 
 
+def simple_pairs(headers: object) -> Given | None:
+    """The headers in a dict, where ``Headers`` would keep them as they are; None if it would not, or might not."""
+    if headers.__class__ is not dict:
+        return None
+    given = tuple(cast("dict[str, str]", headers).items())
+    for name, value in given:
+        if name.__class__ is not str or value.__class__ is not str or name.lower() in SPECIAL:
+            return None
+        if "\n" in value or "\r" in value:
+            return None
+    return given
+
+
 def complete(response: Response) -> None:
     """Set all that Werkzeug's ``__init__`` would have set, where nobody has set it since."""
     own = response.__dict__
     plain: Plain | None = own.pop(PLAIN, None)
     if plain is None:
         return
-    body, status, content_type, varies = plain
+    body, status, content_type, before, behind, varies = plain
     if "headers" not in own:
-        pairs = [] if content_type.text is None else [("Content-Type", content_type.text)]
+        pairs = list(before)
+        if content_type.text is not None:
+            pairs.append(("Content-Type", content_type.text))
         if type(response).automatically_set_content_length:  # as the class said when it was made
             pairs.append(("Content-Length", str(len(body))))
+        pairs.extend(behind)
         if varies:
             pairs.append(("Vary", "Cookie"))
         own["headers"] = headers = Headers()
@@ -191,10 +212,10 @@ class Response(Recast, BaseResponse):
         content_type: str | None = None,
         direct_passthrough: bool = False,
     ) -> None:
-        kind = type(response)
+        kind, given = type(response), () if headers is None else simple_pairs(headers)
         if (
             (kind is str or kind is bytes)
-            and headers is None
+            and given is not None
             and (status is None or type(status) is int)
             and self._made_lazily
             and not direct_passthrough
@@ -202,10 +223,11 @@ class Response(Recast, BaseResponse):
             if content_type is None and mimetype is None:
                 mimetype = self.default_mimetype
             body = response.encode() if kind is str else response  # type: ignore[union-attr]
-            self.__dict__[PLAIN] = body, status, content_type_for(content_type, mimetype), False
+            self.__dict__[PLAIN] = body, status, content_type_for(content_type, mimetype), given, (), False
         else:
-            given = cast("Iterable[bytes]", response)
-            super().__init__(given, status, headers, mimetype, content_type, direct_passthrough)
+            super().__init__(
+                cast("Iterable[bytes]", response), status, headers, mimetype, content_type, direct_passthrough
+            )
 
     @classmethod
     def is_sent_plainly(cls) -> bool:
@@ -281,9 +303,28 @@ class Response(Recast, BaseResponse):
         own = self.__dict__
         if len(own) != 1 or PLAIN not in own:
             return False
-        body, status, content_type, _ = own[PLAIN]
-        own[PLAIN] = body, status, content_type, True
+        own[PLAIN] = (*own[PLAIN][:-1], True)
         return True
+
+    def amend(
+        self,
+        status: int | str | HTTPStatus | None = None,
+        headers: Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str]] | None = None,
+    ) -> None:
+        """Set the status, and the headers that are given; others stay. As a view may return them behind a body."""
+        own, given = self.__dict__, () if headers is None else simple_pairs(headers)
+        plain: Plain | None = own.get(PLAIN) if len(own) == 1 and (status is None or type(status) is int) else None
+        if plain is not None and given is not None and len({name.lower() for name, _ in given}) == len(given):
+            body, code, content_type, before, behind, varies = plain
+            if not before and not behind and not varies:  # whose names might be the same
+                own[PLAIN] = body, code if status is None else status, content_type, (), given, False
+                return
+        if isinstance(status, (str, bytes, bytearray)):
+            self.status = status
+        elif status is not None:
+            self.status_code = status
+        if headers:
+            self.headers.update(headers)
 
     # Sending
 
@@ -306,18 +347,8 @@ class Response(Recast, BaseResponse):
             ValueError: a header or a status that cannot be sent; the message names it.
         """
         own = self.__dict__
-        if len(own) == 1 and PLAIN in own:
-            plain_body, code, content_type, varies = own[PLAIN]
-            if code is None:
-                code = self.default_status
-            pair = content_type.pair
-            # 200 first: asking is_ordinary costs a call
-            if pair is not None and (code == 200 or is_ordinary(code)) and self.automatically_set_content_length:
-                length = len(plain_body)
-                start = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
-                if varies:
-                    start.append(VARY)
-                return code, start, b"" if request_method == "HEAD" else plain_body, None
+        if len(own) == 1 and (start := self._plain_start()) is not None:
+            return *start, b"" if request_method == "HEAD" else own[PLAIN][0], None
         status, pairs = self.asgi_start(request_method, request)
         pieces: Any = own.get("response")
         if pieces.__class__ is list and len(pieces) == 1 and self._is_closed_simply and not own["_on_close"]:
@@ -341,15 +372,8 @@ class Response(Recast, BaseResponse):
         Raises:
             ValueError: a header or a status that cannot be sent; the message names it.
         """
-        own = self.__dict__
-        if len(own) == 1 and PLAIN in own:
-            body, status, content_type, varies = own[PLAIN]
-            if status is None:
-                status = self.default_status
-            pair = content_type.pair
-            if pair is not None and is_ordinary(status) and self.automatically_set_content_length:
-                length = (b"content-length", b"%d" % len(body))
-                return status, [pair, length, VARY] if varies else [pair, length]
+        if len(self.__dict__) == 1 and (start := self._plain_start()) is not None:
+            return start
         status = self.status_code
         if not 200 <= status <= 599:
             raise ValueError(
@@ -366,6 +390,26 @@ class Response(Recast, BaseResponse):
         if self.reads_environ and request is not None:
             environ = request.environ
         return status, encode_headers(self.get_wsgi_headers(environ))
+
+    def _plain_start(self) -> tuple[int, list[Pair]] | None:
+        """The status and headers of an untouched response; None if there is anything about it to be looked at."""
+        plain: Plain | None = self.__dict__.get(PLAIN)
+        if plain is None:
+            return None
+        body, code, content_type, before, behind, varies = plain
+        if code is None:
+            code = self.default_status
+        pair = content_type.pair
+        # 200 first: asking is_ordinary costs a call
+        if pair is None or (code != 200 and not is_ordinary(code)) or not self.automatically_set_content_length:
+            return None
+        length = len(body)
+        pairs = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
+        if before or behind:
+            pairs = [*encode_headers(before), *pairs, *encode_headers(behind)]
+        if varies:
+            pairs.append(VARY)
+        return code, pairs
 
     def asgi_body(self, request_method: str = "GET") -> bytes | None:
         """The body to send, if it is there as a whole.
