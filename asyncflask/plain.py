@@ -3,7 +3,8 @@
 With the environment variable ``ASYNCFLASK_PLAIN`` set to anything but 0 when asyncflask is imported,
 
 - routing asks Werkzeug's adapter for every request (`pipeline.match`),
-- responses are made in full when they are made (`wrappers.response`),
+- responses are made in full when they are made (`wrappers.response`), those to HTTP exceptions by the exception
+  (`pipeline.respond`),
 - query strings and content types are parsed by Werkzeug each time (`wrappers.request`),
 - every multipart form goes through Werkzeug's decoder (`wrappers.whole_form`),
 - templates write and look up as Jinja has it (`templating`),

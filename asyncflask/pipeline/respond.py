@@ -30,6 +30,9 @@ _PLAIN = (str, bytes, dict, list)
 _TEXT = (str, bytes)
 _JSON = (dict, list)
 
+_GET_RESPONSE = HTTPException.get_response
+_PARTS = ("get_headers", "get_body", "get_description")
+
 _KINDS = (
     "The return type must be a string, dict, list, tuple with headers or status, Response instance, or WSGI callable,"
 )
@@ -89,7 +92,23 @@ def _unpack(value: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
     )
 
 
+def _of_error(kind: type[Response], error: HTTPException) -> Response | None:
+    """Return an HTTP exception as a response, if that is all written by Werkzeug, which doesn't look at the environ."""
+    if error.response is not None or not kind.is_made_as_ours or type(error).get_response is not _GET_RESPONSE:
+        return None
+    if any(getattr(type(error), name).__module__ != _GET_RESPONSE.__module__ for name in _PARTS):
+        return None
+    pairs = error.get_headers()
+    headers = dict(pairs)
+    if len(headers) != len(pairs):
+        return None
+    content_type = headers.pop("Content-Type", None)
+    return kind(error.get_body(), error.code, headers, content_type=content_type)
+
+
 def _coerce(kind: type[Response], value: t.Any) -> Response:
+    if isinstance(value, HTTPException) and (response := _of_error(kind, value)) is not None:
+        return response
     was = type(value).__name__
     if not isinstance(value, BaseResponse) and not callable(value):
         raise TypeError(f"The view function did not return a valid response. {_KINDS} but it was a {was}.")

@@ -53,7 +53,7 @@ SEAMS = (
 HARMLESS = frozenset(
     {"__module__", "__qualname__", "__doc__", "__annotations__", "__firstlineno__", "__static_attributes__"}
     | {"__parameters__", "__orig_bases__", "__slotnames__", "default_mimetype", "json_module", "max_cookie_size"}
-    | {"autocorrect_location_header", "_made_lazily", "_is_closed_simply"}
+    | {"autocorrect_location_header", "_made_lazily", "is_made_as_ours", "_is_closed_simply"}
 )
 
 # Headers whose values get_wsgi_headers changes.
@@ -175,6 +175,9 @@ class Response(Recast, BaseResponse):
     #: After how many seconds without a piece of the body something is sent in its place, and what.
     heartbeat: tuple[float, bytes] | None = None
 
+    #: Whether making one does what it does for this class and no more. Set for each subclass.
+    is_made_as_ours: bool = not is_plain()
+
     _made_lazily = not is_plain()
     _iterating: AsyncIterator[str | bytes] | None = None
 
@@ -202,6 +205,7 @@ class Response(Recast, BaseResponse):
         cls._is_closed_simply = all(getattr(cls, name) is getattr(Response, name) for name in (*SEAMS, *closing))
         ours = all(getattr(cls, name) is getattr(Response, name) for name in SEAMS)
         cls._made_lazily = ours and Response._made_lazily
+        cls.is_made_as_ours = cls._made_lazily and cls.__init__ is Response.__init__
 
     def __init__(
         self,

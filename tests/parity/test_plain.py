@@ -47,10 +47,22 @@ print({
     "forms": events_of(b"--bb--", b"bb", None) is not None,
     "signing": type(app.session_interface.get_signing_serializer(app)).__name__ == "CookieSerializer",
     "answers": Plainly.of(app) is not None,
+    "errors": Response.is_made_as_ours,
     "templates": "getattr" in vars(Environment) and Environment.template_class is not Template,
 })
 """
-NAMES = ("matcher", "responses", "json reads", "json writes", "sessions", "forms", "signing", "answers", "templates")
+NAMES = (
+    "matcher",
+    "responses",
+    "json reads",
+    "json writes",
+    "sessions",
+    "forms",
+    "signing",
+    "answers",
+    "errors",
+    "templates",
+)
 
 
 def run(*args: str, plain: bool) -> subprocess.CompletedProcess[str]:

@@ -73,6 +73,13 @@ MADE = {
     "status str": lambda c: c("hi", "201 Made"),
     "status enum": lambda c: c("hi", HTTPStatus.ACCEPTED),
     "headers": lambda c: c("hi", headers={"X-A": "b", "Content-Type": "a/b"}),
+    "simple headers": lambda c: c("hi", 201, {"X-A": "b", "X-U": "é"}),
+    "simple headers and a type": lambda c: c("hi", 201, {"X-A": "b"}, content_type="a/b"),
+    "one name in two cases": lambda c: c("hi", headers={"X-A": "1", "x-a": "2"}),
+    "several values": lambda c: c("hi", headers={"X-A": ["1", "2"]}),
+    "a number": lambda c: c("hi", headers={"X-A": 1}),
+    "length": lambda c: c("hi", headers={"X-A": "1", "content-length": "7"}),
+    "vary": lambda c: c("hi", headers={"Vary": "Accept"}),
     "headers object": lambda c: c("hi", headers=Headers([("X-A", "1"), ("X-A", "2")])),
     "no headers": lambda c: c("hi", headers={}),
     "location": lambda c: c("hi", 302, {"Location": "/ü?a b"}),
@@ -83,6 +90,24 @@ MADE = {
     "passthrough": lambda c: c([b"hi"], direct_passthrough=True),
     "passthrough str": lambda c: c("hi", direct_passthrough=True),
 }
+
+
+def amend(response, status=None, headers=None):
+    """As `Response.amend`, for Werkzeug's too."""
+    if isinstance(response, Response):
+        response.amend(status, headers)
+        return
+    if isinstance(status, str):
+        response.status = status
+    elif status is not None:
+        response.status_code = status
+    response.headers.update(headers or {})
+
+
+def vary_on_cookie(response):
+    if not (isinstance(response, Response) and response.vary_on_cookie()):
+        response.vary.add("Cookie")
+
 
 DONE = {
     "nothing": lambda r: None,
@@ -102,6 +127,17 @@ DONE = {
     "etag": lambda r: r.set_etag("x"),
     "cookie": lambda r: (r.set_cookie("a", "b"), r.set_cookie("c", "d")),
     "vary": lambda r: r.vary.add("Cookie"),
+    "vary said": vary_on_cookie,
+    "vary said, then read": lambda r: (vary_on_cookie(r), r.vary.add("Accept")),
+    "vary said, then amended": lambda r: (vary_on_cookie(r), amend(r, 201, {"X-B": "c"})),
+    "amended": lambda r: amend(r, 201, {"X-B": "c", "X-C": "d"}),
+    "amended, then vary said": lambda r: (amend(r, None, {"X-B": "c"}), vary_on_cookie(r)),
+    "amended twice": lambda r: (amend(r, 201, {"X-B": "c"}), amend(r, 202, {"x-b": "d"})),
+    "amended with a status": lambda r: amend(r, 204),
+    "amended with a reason": lambda r: amend(r, "299 Fine", {"X-A": "c"}),
+    "amended with what is there": lambda r: amend(r, None, {"X-A": "c", "Content-Length": "1"}),
+    "amended in two cases": lambda r: amend(r, None, {"X-B": "c", "x-b": "d"}),
+    "amended, then read": lambda r: (amend(r, 201, {"X-B": "c"}), r.headers.add("X-C", "d")),
     "attribute": lambda r: setattr(r, "anything", 1),
     "own switch": lambda r: setattr(r, "automatically_set_content_length", False),
     "conditional": lambda r: (setattr(r, "date", 0), r.make_conditional(EnvironBuilder().get_environ())),
@@ -145,6 +181,13 @@ READ = {
 @pytest.mark.parametrize("read", READ)
 def test_what_is_read_is_what_werkzeug_says(made, read):
     assert READ[read](MADE[made](Response)) == READ[read](MADE[made](Model))
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\rb"])
+def test_a_line_break_in_a_header_is_refused_at_once(value):
+    for give in (lambda: Response("x", headers={"X-A": value}), lambda: Response("x").amend(None, {"X-A": value})):
+        with pytest.raises(ValueError, match="newline"):
+            give()
 
 
 def test_the_signature_is_werkzeugs():
