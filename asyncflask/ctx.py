@@ -237,6 +237,10 @@ class AppContext:
         return session
 
     @property
+    def _session(self) -> SessionMixin:  # Flask's name for it, by which reading marks nothing
+        return self.open_session()
+
+    @property
     def session(self) -> SessionMixin:
         """The session of the request, opened by the first touch; reading this marks it as accessed."""
         owner = self if self.has_request else self.own_request_ctx
