@@ -98,6 +98,7 @@ PAGE = """{% extends "base.html" %}{% from "base.html" import shown %}
 {% include "part.html" %}{% import "base.html" as base with context %}{{ base.shown(row) }}
 {% endblock %}"""
 SOURCES = {"base.html": BASE, "page.html": PAGE, "part.html": "{{ value }}{{ row.get('name') }}{{ row.name.x }}"}
+SOURCES["named.html"] = "{{ value }}{{ theirs }}{{ x }}"
 LOADER = jinja2.DictLoader(SOURCES)
 THEIRS = jinja2.Environment(loader=LOADER, autoescape=True)
 OURS = Environment(App("output"), loader=LOADER, autoescape=True)
@@ -131,6 +132,34 @@ def test_both_short_ways_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert template.root_render_func.__globals__["escape"] is escape_for_output
     monkeypatch.setattr(jinja2.Environment, "getattr", None)
     assert template.render(row={"name": "<n>"}) == "&lt;n&gt;"
+
+
+@pytest.mark.parametrize("globals", [None, {"mine": "<own>", "theirs": "<hidden>"}])
+def test_globals_are_those_of_the_moment(globals: dict[str, Any] | None) -> None:
+    shown = []
+    for kind in (Environment, jinja2.Environment):
+        environment = kind(*[App("output")] * (kind is Environment), loader=LOADER, autoescape=True)
+        environment.globals["theirs"] = "<first>"
+        source = "{{ mine }}{{ theirs }}{{ late }}{{ x }}{{ range(2)|list }}{% include 'named.html' %}"
+        template = environment.from_string(source, globals=globals)
+        shown.append([template.render(x=1), template.render({"x": 2, "theirs": 3})])
+        environment.globals |= {"theirs": "<second>", "late": "<late>"}
+        shown[-1] += [
+            template.render(),
+            str(template.module),
+            str(template.make_module({"x": 1, "range": range}, shared=True)),
+        ]
+        context = template.new_context({"x": 1, "range": 2})
+        shown[-1] += [context.get_all().keys() == set(environment.globals) | {"x", *(globals or ())}]
+        shown[-1] += [context.exported_vars, context.globals_keys == set(environment.globals) | set(globals or ())]
+        assert "x" not in environment.globals
+    assert shown[0] == shown[1]
+
+
+def test_a_template_that_is_asked_for_with_globals_keeps_them_to_itself() -> None:
+    assert OURS.get_template("named.html", globals={"value": "<mine>"}).render(x=1) == "&lt;mine&gt;1"
+    assert OURS.get_template("named.html").render(x=2) == "&lt;mine&gt;2"  # as with Jinja
+    assert "value" not in OURS.globals
 
 
 @given(st.sampled_from(dir(dict)))
