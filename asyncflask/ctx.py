@@ -407,6 +407,7 @@ class AppContext:
             request.url_rule, request.view_args = self.url_adapter.match(return_rule=True)  # type: ignore[union-attr, assignment]
         except HTTPException as error:
             request.routing_exception = error
+            error.__context__ = None  # Werkzeug's own, which nobody is shown: its frames refer to the request
 
     @property
     def refused(self) -> bool:

@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Awaitable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import cache
+from traceback import clear_frames
 
 from werkzeug.datastructures import CallbackDict
 
@@ -334,6 +335,8 @@ class SecureCookieSessionInterface(SessionInterface):
             except Exception as error:
                 if not _is_unreadable(error):
                     raise
+                # itsdangerous keeps errors in frames of their own tracebacks: cycles, which would keep the request.
+                clear_frames(error.__traceback__)
         return self.session_class()
 
     def save_session(self, app: App, session: SessionMixin, response: Response) -> None:

@@ -1,0 +1,197 @@
+"""A request leaves nothing behind that only the garbage collector could free, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from asyncflask import (
+    App,
+    abort,
+    after_this_request,
+    flash,
+    get_flashed_messages,
+    request,
+    send_file,
+    session,
+    stream_with_context,
+    url_for,
+)
+
+JSON = (b"content-type", b"application/json")
+MULTIPART = (b"content-type", b"multipart/form-data; boundary=b")
+FORM = b'--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\ncontent\r\n--b--\r\n'
+#: Werkzeug's matcher makes a function that refers to itself where it is asked, with a few objects
+WERKZEUGS = 8
+
+
+class Failed(Exception):
+    pass
+
+
+@pytest.fixture
+def app(app: App) -> App:
+    app.config["TESTING"] = False
+    app.secret_key = "key"
+    app.logger.disabled = True
+
+    @app.errorhandler(Failed)
+    def failed(error: Failed) -> tuple[str, int]:
+        return "handled", 400
+
+    return app
+
+
+def route(app: App, view: Any, sync: bool) -> None:
+    """Register a view in `async def`, or the same in `def`."""
+
+    async def coroutine() -> Any:
+        return view()
+
+    app.add_url_rule("/x", "x", view if sync else coroutine, methods=["GET", "POST"])
+
+
+def fine() -> Any:
+    return {"q": request.args.get("q"), "host": request.host, "url": url_for("x"), "cookies": len(request.cookies)}
+
+
+def raises() -> Any:
+    raise LookupError("x")
+
+
+def raises_handled() -> Any:
+    raise Failed
+
+
+def aborts() -> Any:
+    abort(418)
+
+
+def misses() -> Any:
+    return request.args["absent"]
+
+
+def counts() -> Any:
+    session["seen"] = session.get("seen", 0) + 1
+    flash("seen")
+    return get_flashed_messages()
+
+
+def reads_json() -> Any:
+    return request.get_json()
+
+
+def reads_form() -> Any:
+    return {"fields": list(request.form), "files": len(request.files)}
+
+
+def streams() -> Any:
+    @stream_with_context
+    def pieces() -> Iterator[str]:
+        yield "a"
+        yield request.path
+
+    return pieces()
+
+
+def streams_on_the_loop() -> Any:
+    async def pieces() -> AsyncIterator[str]:
+        yield "a"
+        yield request.path
+
+    return pieces()
+
+
+def sends_a_file() -> Any:
+    return send_file(__file__)
+
+
+def builds_nothing() -> Any:
+    return url_for("absent")
+
+
+def is_done_later() -> Any:
+    @after_this_request
+    def later(response: Any) -> Any:
+        return response
+
+    return "x"
+
+
+async def ask(app: App, method: str, path: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    statuses = []
+    messages = [{"type": "http.request", "body": body}]
+
+    async def receive() -> Any:
+        return messages.pop() if messages else await asyncio.get_running_loop().create_future()
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status"))
+
+    headers = [(b"host", b"localhost"), *headers]
+    if body:
+        headers.append((b"content-length", b"%d" % len(body)))
+    scope = {"type": "http", "http_version": "1.1", "method": method, "path": path, "headers": headers}
+    await app.asgi(scope | {"query_string": b"q=1", "client": ("127.0.0.1", 1), "server": None}, receive, send)
+    assert statuses[0] is not None
+    return statuses[0]
+
+
+async def garbage(app: App, *asked: Any) -> tuple[int, int]:
+    """Return the status, and how many objects a request leaves to the collector."""
+    for _ in range(3):  # what is made once is there
+        status = await ask(app, *asked)
+    gc.collect()
+    gc.disable()
+    try:
+        await ask(app, *asked)
+        await asyncio.sleep(0)
+        return status, gc.collect()
+    finally:
+        gc.enable()
+
+
+CASES = [
+    (fine, b"", [], 200),
+    (fine, b"", [(b"cookie", b"a=1; session=forged")], 200),
+    (raises, b"", [], 500),
+    (raises_handled, b"", [], 400),
+    (aborts, b"", [], 418),
+    (misses, b"", [], 400),
+    (counts, b"", [], 200),
+    (counts, b"", [(b"cookie", b"session=forged")], 200),
+    (counts, b"", [(b"cookie", b"session=eyJzZWVuIjoxfQ.Z0XcKw.forged")], 200),
+    (reads_json, b"[1]", [JSON], 200),
+    (reads_json, b"[1", [JSON], 400),
+    (reads_json, b"[1]", [], 415),
+    (reads_form, FORM, [MULTIPART], 200),
+    (reads_form, FORM[:-9], [MULTIPART], 400),
+    (reads_form, b"a=1", [(b"content-type", b"application/x-www-form-urlencoded")], 200),
+    (streams, b"", [], 200),
+    (streams_on_the_loop, b"", [], 200),
+    (sends_a_file, b"", [], 200),
+    (builds_nothing, b"", [], 500),
+    (is_done_later, b"", [], 200),
+]
+
+
+@pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
+@pytest.mark.parametrize(("view", "body", "headers", "status"), CASES)
+async def test_nothing_is_left(app: App, view: Any, body: bytes, headers: Any, status: int, sync: bool) -> None:
+    route(app, view, sync)
+    method = "POST" if body else "GET"
+    assert await garbage(app, method, "/x", body, headers) == (status, 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/x", 405), ("GET", "/y", 308)]
+)
+async def test_what_no_rule_takes_leaves_what_werkzeug_leaves(app: App, method: str, path: str, status: int) -> None:
+    route(app, fine, sync=False)
+    app.add_url_rule("/y/", "y", fine)
+    found, left = await garbage(app, method, path, b"", [])
+    assert found == status and left <= WERKZEUGS
