@@ -1,8 +1,8 @@
 """The application: it wires registry, contexts, pipeline and servers' interfaces together.
 
-Follow a request from here: `App.asgi`, `asgi.http.serve_http`, `App.open_exchange`, `pipeline.run.exchange`. The stages
-that Flask exposes as methods of the app are sync fronts of what stands in `pipeline`, once; where a subclass or an
-extension replaces such a method, the pipeline calls the replacement.
+Follow a request from here: `App.asgi`, `asgi.http.serve_http`, `pipeline.opening.open_exchange`,
+`pipeline.run.exchange`. The stages that Flask exposes as methods of the app are sync fronts of what stands in
+`pipeline`, once; where a subclass or an extension replaces such a method, the pipeline calls the replacement.
 """
 
 from __future__ import annotations
@@ -138,6 +138,8 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     #: seconds that `shutdown` gives worker threads to end what they do
     threads_patience: float = 30.0
 
+    #: `stages`, if they are known already
+    known_stages: Stages | None
     _bridge: PoolBridge | None = None
     _signals: SignalWatch | None = None
 
@@ -183,16 +185,19 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     def __setattr__(self, name: str, value: t.Any) -> None:
         super().__setattr__(name, value)
         if name in SEAMS or name in OTHERS:  # what `stages` was made from
-            for stages in ("stages", "websocket_stages"):
-                self.__dict__.pop(stages, None)
+            self.known_stages = None
+            self.__dict__.pop("websocket_stages", None)
             self.tables.bump()
 
     # -- the way of a request --------------------------------------------------------------------------------------
 
-    @lazy
+    @property
     def stages(self) -> Stages:
         """What runs for each stage: ours, or the method that replaced it."""
-        return Stages(self, App)
+        stages = self.known_stages
+        if stages is None:
+            stages = self.known_stages = Stages(self, App)
+        return stages
 
     @lazy
     def websocket_stages(self) -> Stages:
@@ -211,7 +216,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     def open_websocket(
         self, scope: dict[str, t.Any], root_path: str, path: str, line: Line, *, has_cookies: bool
     ) -> AppContext:
-        """As `open_exchange`, for a websocket; `line` is the way to its client."""
+        """Make the context of a websocket, as `open_exchange` does for requests; `line` is the way to its client."""
         websocket = self.websocket_class.from_websocket_scope(scope, path=path, root_path=root_path, line=line)
         websocket.json_module = self.json
         ctx = AppContext(self, request=websocket)
@@ -222,9 +227,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         return ctx
 
     # What the ASGI side and the contexts ask of the pipeline.
-    open_exchange = opening.open_exchange
     begin_exchange: staticmethod[[ServedContext], HTTPException | None] = staticmethod(opening.begin_exchange)
-    exchange: staticmethod[[AppContext], Step] = staticmethod(run.exchange)
     handshake: staticmethod[[AppContext], Handshake] = staticmethod(converse.handshake)
     end_exchange: staticmethod[[AppContext], Step] = staticmethod(run.end)
     pop_context: staticmethod[[AppContext, BaseException | None], Step] = staticmethod(run.pop)
@@ -236,13 +239,8 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     @property
     def asgi(self) -> t.Callable[[dict[str, t.Any], Receive, Send], t.Coroutine[t.Any, t.Any, None]]:
         """The ASGI 3 application, for servers: `asgi_app` as it is when a connection comes."""
-
-        async def asgi(scope: dict[str, t.Any], receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and self.stages.serves_http_directly:
-                await serve_http(self, scope, receive, send)
-            else:
-                await self.asgi_app(scope, receive, send)
-
+        asgi = partial(serve_http, self)  # a function of our own would be one more frame for each request
+        vars(asgi)["__call__"] = serve_http  # which servers look at, to see that it is ASGI 3
         return asgi
 
     async def asgi_app(self, scope: dict[str, t.Any], receive: Receive, send: Send) -> None:
@@ -262,7 +260,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         elif kind == "websocket":
             await serve_websocket(self, scope, receive, send)
         elif self.stages.wsgi_app_is_ours:
-            await serve_http(self, scope, receive, send)
+            await serve_http(self, scope, receive, send, True)
         else:
             from .wsgi import WSGIAdapter  # seldom needed
 
@@ -342,7 +340,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
 
             app = WSGIAdapter(app, bridge_for=lambda loop: self.bridge())
         self.mounts.add(prefix, app, has_lifespan=has_lifespan)
-        self.__dict__.pop("stages", None)
+        self.known_stages = None
 
     @lazy
     def threads(self) -> WorkerPool:

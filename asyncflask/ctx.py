@@ -44,7 +44,7 @@ if t.TYPE_CHECKING:
 _sentinel: t.Any = object()
 
 new: t.Callable[[type[Request]], Request] = object.__new__
-_UNSET: t.Any = Token.MISSING
+current, make_current = _cv_app.get, _cv_app.set  # bound once
 BOUND: tuple[Token[AppContext] | None, ...] = (None,)
 """The tokens of a context that was bound, and not pushed since."""
 
@@ -272,8 +272,9 @@ class AppContext:
 
         For whoever owns that context, as the server side does: a body being streamed still sees its request.
         """
-        outer = _cv_app.set(self).old_value
-        if outer is not _UNSET:
+        outer = current(None)
+        make_current(self)
+        if outer is not None:
             self._enter(outer)
         self._tokens = BOUND
 

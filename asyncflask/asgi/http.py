@@ -61,28 +61,33 @@ BIG_FORMS = {"multipart/form-data": 256 * 1024, "application/x-www-form-urlencod
 SURELY_SMALL: int = min(BIG_FORMS.values())
 
 
-async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one request. (ASGI specification, HTTP connection scope.)"""
-    headers: dict[bytes, bytes] = dict(scope["headers"])
+async def serve_http(app: App, scope: Scope, receive: Receive, send: Send, arrived: bool = False) -> None:
+    """Serve one request. (ASGI specification, HTTP connection scope.)
+
+    Args:
+        arrived: it has come through ``app.asgi_app``; else it goes there, unless nothing would be done with it there.
+    """
+    stages = app.known_stages or app.stages
+    if not arrived and (scope["type"] != "http" or not stages.serves_http_directly):
+        return await app.asgi_app(scope, receive, send)
+    pairs = scope["headers"]
+    headers: dict[bytes, bytes] = dict(pairs)
     announces = b"content-length" in headers or b"transfer-encoding" in headers
-    doubtful = announces or headers.get(b"host") not in known_hosts or len(headers) != len(scope["headers"])
+    doubtful = announces or headers.get(b"host") not in known_hosts or len(headers) != len(pairs)
     if doubtful and (fault := client_fault(scope, headers)) is not None:
         return await refuse(send, fault)
     root_path, path = split_path(scope) if scope.get("root_path") else ("", scope["path"])
-    ctx = app.open_exchange(scope, root_path, path, headers, receive)
+    open_exchange, exchange = stages.open_exchange, stages.exchange  # so written they are found quicker
+    ctx = open_exchange(app, stages, scope, root_path, path, headers, receive)
     context = copy_context()
-    if ctx.view_args is None and (fault := context.run(app.begin_exchange, ctx)) is not None:
+    unusual = ctx.view_args is None or "asyncflask.client" in scope
+    if unusual and (fault := _begin_slowly(app, ctx, context)) is not None:
         return await refuse(send, fault)
-    if (link := scope.get("asyncflask.client")) is not None:
-        # The sync test client: it may keep the context, and takes over which ContextVars have been set.
-        link.context, ctx.preserve = context, link.preserve
-    # Only HTTP/1 announces a body.
-    asked = (announces or scope.get("http_version") not in _HTTP_1) and ctx.has_rule
     try:
-        if asked:
+        if (announces or scope.get("http_version") not in _HTTP_1) and ctx.has_rule:  # only HTTP/1 announces a body
             await _take_body(app, ctx, scope, headers, receive)
         if ctx.plan.goes_straight:
-            work = app.exchange(ctx)
+            work = exchange(ctx)
             wish = context.run(next, work.__await__(), DONE)
             if wish is not DONE:  # unusual: it has to wait for something
                 await InContext(work, context, bridge_of(app, ctx), wish)
@@ -103,6 +108,16 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send) -> No
     finally:
         if ctx.leaves_open or (ctx.request_made and _leaves_open(ctx)):
             await _clean_up(app, ctx, context, scope)
+
+
+def _begin_slowly(app: App, ctx: ServedContext, context: Context) -> HTTPException | None:
+    """Begin a request whose rule is not known yet, or that the sync test client makes; return the error that ends it."""
+    if ctx.view_args is None and (fault := context.run(app.begin_exchange, ctx)) is not None:
+        return fault
+    if (link := ctx.scope.get("asyncflask.client")) is not None:
+        # It may keep the context, and takes over which ContextVars have been set.
+        link.context, ctx.preserve = context, link.preserve
+    return None
 
 
 def _leaves_open(ctx: AppContext) -> bool:
@@ -278,7 +293,7 @@ async def _by_its_policy(
 
 async def _on_loop(app: App, ctx: AppContext, context: Context, receive: Receive, send: Send) -> None:
     """Run an async request, or any without threads, and send what comes of it."""
-    await InContext(app.exchange(ctx), context, bridge_of(app, ctx))
+    await InContext(ctx.stages.exchange(ctx), context, bridge_of(app, ctx))
     await _send(ctx.take_answer(), app, ctx, context, receive, send)
 
 
@@ -442,7 +457,7 @@ def _work_out(
     app: App, ctx: AppContext, bridge: Bridge, contexts: Contexts, receive: Receive, send: Send
 ) -> Answer | None:
     inside, outside = contexts
-    drive(app.exchange(ctx), inside, bridge)
+    drive(ctx.stages.exchange(ctx), inside, bridge)
     answer = ctx.take_answer()
     status, pairs, body, response = answer
     if response is None:

@@ -253,12 +253,12 @@ async def _converse(app: App, ctx: AppContext, context: Context, line: Line, web
 def _begun(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> t.Awaitable[None]:
     if ctx.lane is WORKER:
         return bridge.submit(_run_in_thread, app, ctx, context, bridge, side="websocket")
-    return InContext(app.exchange(ctx), context, bridge)
+    return InContext(ctx.stages.exchange(ctx), context, bridge)
 
 
 def _run_in_thread(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> None:
     try:
-        drive(app.exchange(ctx), context, bridge)
+        drive(ctx.stages.exchange(ctx), context, bridge)
     finally:
         end_lifetime(ctx, context, bridge)
 

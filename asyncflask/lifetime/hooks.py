@@ -268,7 +268,7 @@ class Lifetimes:
             )
 
     def _look_again(self) -> None:
-        self.__dict__.pop("stages", None)
+        t.cast("App", self).known_stages = None
 
     async def background_settled(self, but: t.Container[str] = ()) -> None:
         """Wait for the background work of requests on the running loop, as long as a shutdown would.

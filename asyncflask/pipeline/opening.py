@@ -18,14 +18,22 @@ if t.TYPE_CHECKING:
     from ..asgi.stream import Receive
     from ..ctx import AppContext
     from .hooks import Plan
+    from .stages import Stages
 
 
 def open_exchange(
-    app: App, scope: dict[str, t.Any], root_path: str, path: str, headers: dict[bytes, bytes], receive: Receive
+    app: App,
+    stages: Stages,
+    scope: dict[str, t.Any],
+    root_path: str,
+    path: str,
+    headers: dict[bytes, bytes],
+    receive: Receive,
 ) -> ServedContext:
     """Make the context of a request, and find its rule and its plan, where one look tells (`view_args`)."""
     ctx: ServedContext = ServedContext()
-    ctx.app, ctx.scope, ctx.receive, ctx.headers = app, scope, receive, headers
+    ctx.app, ctx.stages = app, stages
+    ctx.scope, ctx.receive, ctx.headers = scope, receive, headers
     ctx.method = method = scope["method"]
     ctx.path, ctx.root_path = path, root_path
     ctx.preserve = ctx.body = ctx.view_args = None
@@ -33,16 +41,16 @@ def open_exchange(
     ctx._tokens = ()
     ctx.answers_plainly = True
     ctx.has_cookies = b"cookie" in headers
-    stages = ctx.stages = app.stages
-    find = stages.find
-    found = find(method, path) if b"upgrade" not in headers else None
-    if found is not None:
-        target, arguments = found
-        plan = target.plan
-        if plan is None or plan.number != plan.version.number:
-            plan = target.plan = _plan_ahead(app, target.rule)
-        if plan is not None:
-            ctx.plan, ctx.lane, ctx.view_args = plan, plan.lane, arguments
+    if b"upgrade" not in headers:
+        find = stages.find
+        found = find(method, path)
+        if found is not None:
+            target, arguments = found
+            plan = target.plan
+            if plan is None or plan.number != plan.version.number:
+                plan = target.plan = _plan_ahead(app, target.rule)
+            if plan is not None:
+                ctx.plan, ctx.lane, ctx.view_args = plan, plan.lane, arguments
     return ctx
 
 

@@ -17,8 +17,7 @@ from types import CoroutineType as Coroutine
 
 from werkzeug.exceptions import InternalServerError
 
-from ..ctx import BOUND, LATE, LOOP, raise_collected
-from ..globals import _cv_app
+from ..ctx import BOUND, LATE, LOOP, current, raise_collected
 from ..lazy import late_module
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
@@ -69,7 +68,7 @@ async def exchange(ctx: AppContext) -> None:
         plan = ctx.plan
         if (plan if plan.number == plan.version.number else renewed(ctx)).tears_down:
             await _tear_down(ctx, error, response)
-        elif ctx._tokens is BOUND and _cv_app.get(None) is ctx:
+        elif ctx._tokens is BOUND and current(None) is ctx:
             ctx._tokens = ()  # what `unbind` does where nothing is unusual
         else:
             ctx.unbind()

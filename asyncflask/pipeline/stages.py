@@ -9,7 +9,7 @@ import typing as t
 
 from .. import signals
 from ..config import Config
-from . import converse, fail, hooks, respond, run
+from . import converse, fail, hooks, opening, respond, run
 from .around import around
 from .hooks import call, is_async
 from .match import Matcher, Target
@@ -89,6 +89,8 @@ class Stages:
     limits_time: bool = True
 
     def __init__(self, app: App, base: type[App]) -> None:
+        #: no stages, but found quickest where they are
+        self.open_exchange, self.exchange = opening.open_exchange, run.exchange
         #: what runs for each rule, by the rule's id
         self.plans: dict[int, hooks.Plan] = {}
         self.replaced = frozenset(name for name in (*SEAMS, *METHODS) if _is_replaced(app, base, name))

@@ -131,6 +131,8 @@ class App(Scaffold):
         self.instance_path: str = self.auto_find_instance_path() if instance_path is None else instance_path
         self.tables.follow(connections)
         self._got_first_request = False
+        # No default of the class: Python finds what only the instance has more quickly.
+        self.known_stages: t.Any = None
         self.subdomain_matching = subdomain_matching
 
         #: Blueprints by the name they are registered with, in that order.
@@ -311,7 +313,7 @@ class App(Scaffold):
         if iscoroutinefunction(f):
             raise TypeError("A before_send function can't be 'async def': the answer is not to wait for it.")
         self.before_send_funcs.append(f)
-        self.__dict__.pop("stages", None)
+        self.known_stages = None
         return f
 
     # templates, the shell, teardown
