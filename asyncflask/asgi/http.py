@@ -55,6 +55,8 @@ else:
 Scope = dict[str, t.Any]
 DONE: t.Any = object()
 """What `next` gives for a coroutine that has returned, which costs less than the StopIteration that says so."""
+CLIENT = "asyncflask.client"
+"""The key of a scope whose value is what the sync test client wants to know of its request."""
 _HTTP_1 = frozenset({"1.1", "1.0", None})
 BIG_FORMS = {"multipart/form-data": 256 * 1024, "application/x-www-form-urlencoded": 64 * 1024}
 """Bytes from which on a form of that type is parsed in a thread, before the hooks of an ``async def`` view."""
@@ -80,28 +82,26 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send, arriv
     open_exchange, exchange = stages.open_exchange, stages.exchange  # so written they are found quicker
     ctx = open_exchange(app, stages, scope, root_path, path, headers, receive)
     context = copy_context()
-    unusual = ctx.view_args is None or "asyncflask.client" in scope
-    if unusual and (fault := _begin_slowly(app, ctx, context)) is not None:
+    if (ctx.view_args is None or CLIENT in scope) and (fault := _begin_slowly(app, ctx, context)) is not None:
         return await refuse(send, fault)
     try:
         if (announces or scope.get("http_version") not in _HTTP_1) and ctx.has_rule:  # only HTTP/1 announces a body
             await _take_body(app, ctx, scope, headers, receive)
-        if ctx.plan.goes_straight:
-            work = exchange(ctx)
-            wish = context.run(next, work.__await__(), DONE)
-            if wish is not DONE:  # unusual: it has to wait for something
-                await InContext(work, context, bridge_of(app, ctx), wish)
-            status, pairs, body, response = answer = ctx.answer
-            ctx.answer = None
-            if response is not None or ctx.body_has_work or len(body) > UNBUFFERED:
-                return await _send(answer, app, ctx, context, receive, send)
-            try:
-                await send({"type": "http.response.start", "status": status, "headers": pairs})
-                await send({"type": "http.response.body", "body": body})
-            except OSError:  # the client has left
-                pass
-        else:
-            await _otherwise(app, ctx, context, receive, send)
+        if not ctx.plan.goes_straight:
+            return await _otherwise(app, ctx, context, receive, send)
+        work = exchange(ctx)
+        wish = context.run(next, work.__await__(), DONE)
+        if wish is not DONE:  # unusual: it has to wait for something
+            await InContext(work, context, bridge_of(app, ctx), wish)
+        status, pairs, body, response = answer = ctx.answer
+        ctx.answer = None
+        if response is not None or ctx.body_has_work or len(body) > UNBUFFERED:
+            return await _send(answer, app, ctx, context, receive, send)
+        try:
+            await send({"type": "http.response.start", "status": status, "headers": pairs})
+            await send({"type": "http.response.body", "body": body})
+        except OSError:  # the client has left
+            pass
     except Exception:
         leave_to_debugger(scope, ctx, context)
         raise
@@ -111,10 +111,10 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send, arriv
 
 
 def _begin_slowly(app: App, ctx: ServedContext, context: Context) -> HTTPException | None:
-    """Begin a request whose rule is not known yet, or that the sync test client makes; return the error that ends it."""
+    """Begin a request whose rule is not known yet, or that the sync test client makes; return what refuses it."""
     if ctx.view_args is None and (fault := context.run(app.begin_exchange, ctx)) is not None:
         return fault
-    if (link := ctx.scope.get("asyncflask.client")) is not None:
+    if (link := ctx.scope.get(CLIENT)) is not None:
         # It may keep the context, and takes over which ContextVars have been set.
         link.context, ctx.preserve = context, link.preserve
     return None
@@ -332,7 +332,7 @@ def end_lifetime(ctx: AppContext, context: Context, bridge: Bridge) -> None:
 
 def bridge_of(app: App, ctx: AppContext) -> Bridge:
     """Return the way between the loop and threads: the server's, or that of the test client that made the request."""
-    link = ctx.scope.get("asyncflask.client")
+    link = ctx.scope.get(CLIENT)
     return app.bridge() if link is None else t.cast(Bridge, link.bridge)
 
 
