@@ -195,9 +195,9 @@ class Matcher:
         target = table.static.get(path)
         if target is not None:
             return target, {} if target.defaults is None else target.defaults.copy()
-        head, _, tail = path.rpartition("/")
+        head, slash, tail = path.rpartition("/")
         known = table.heads.get(head)
-        if known is not None and tail and tail not in known[0]:
+        if known is not None and slash and tail and tail not in known[0]:
             # Werkzeug goes down static segments first, so what is found behind them is what it finds.
             for end in known[1]:
                 if not end.digits or tail.isdecimal():

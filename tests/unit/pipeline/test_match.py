@@ -156,6 +156,12 @@ def test_what_is_not_ours_to_answer() -> None:
         assert matcher.match(method, path) is None, path
 
 
+def test_a_path_without_a_slash_is_left_to_werkzeug() -> None:
+    matcher = Matcher(Map([Rule("/<a>", endpoint="a"), Rule("/b", endpoint="b")]))
+    for path in ("a", "b", ""):
+        assert not agree(matcher, "GET", path)
+
+
 def test_slashes_at_the_front_count_once() -> None:
     url_map = plain_map(
         Rule("/<x>", endpoint="one", methods=["PUT"]),
