@@ -34,7 +34,7 @@ def in_form(ctx: AppContext, error: HTTPException, offered: t.Any) -> HTTPExcept
     forms = checked(offered)
     if error.response is not None or _speaks_for_itself(type(error)):
         return error
-    form = _preferred(ctx, forms) if len(forms) > 1 else forms[0]
+    form = _preferred(ctx, forms)
     response = ctx.app.make_response(error) if form == _HTML else _made(ctx, error, form)
     if len(forms) > 1:
         response.vary.add("Accept")
@@ -43,7 +43,9 @@ def in_form(ctx: AppContext, error: HTTPException, offered: t.Any) -> HTTPExcept
 
 def checked(offered: t.Any) -> tuple[str, ...]:
     """Return the media types that errors are offered in. Raises ValueError if they are not some of `FORMS`."""
-    forms = (offered,) if isinstance(offered, str) else tuple(offered) if isinstance(offered, (tuple, list)) else ()
+    forms: tuple[str, ...] = ()
+    if isinstance(offered, (str, tuple, list)):
+        forms = (offered,) if isinstance(offered, str) else tuple(offered)
     if not forms or not set(forms) <= set(FORMS):
         raise ValueError(
             f"ERROR_MIMETYPES must be None or name one or more of {', '.join(map(repr, FORMS))}, not {offered!r}."

@@ -433,7 +433,7 @@ def test_under_wsgi_the_first_request_starts_the_application(app):
 
 
 AT_EXIT = """
-import asyncflask
+import sys, asyncflask
 from werkzeug.test import run_wsgi_app, EnvironBuilder
 app = asyncflask.App("at_exit", root_path=".")
 
@@ -448,14 +448,14 @@ def after():
     print("after")
 
 def work():
-    print("work")
+    sys.stdout.write("work\\n")  # in one piece, as the main thread may be printing
 
 @app.get("/")
 def index():
     app.add_background_task(work)
     return "answer"
 
-print(b"".join(run_wsgi_app(app, EnvironBuilder("/").get_environ())[0]).decode())
+sys.stdout.write(b"".join(run_wsgi_app(app, EnvironBuilder("/").get_environ())[0]).decode() + "\\n")
 """
 
 
