@@ -187,6 +187,14 @@ async def test_nothing_is_left(app: App, view: Any, body: bytes, headers: Any, s
     assert await garbage(app, method, "/x", body, headers) == (status, 0)
 
 
+@pytest.mark.parametrize("view", [aborts, raises])
+async def test_nothing_is_left_of_errors_in_other_forms(app: App, view: Any) -> None:
+    app.config["ERROR_MIMETYPES"] = ("text/html", "application/problem+json")
+    route(app, view, sync=False)
+    for accept in (b"text/html", b"application/json"):
+        assert await garbage(app, "GET", "/x", b"", [(b"accept", accept)]) == (418 if view is aborts else 500, 0)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/x", 405), ("GET", "/y", 308)]
 )
