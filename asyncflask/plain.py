@@ -7,7 +7,7 @@ With the environment variable ``ASYNCFLASK_PLAIN`` set to anything but 0 when as
   (`pipeline.respond`),
 - query strings and content types are parsed by Werkzeug each time (`wrappers.request`),
 - every multipart form goes through Werkzeug's decoder (`wrappers.whole_form`),
-- templates write and look up as Jinja has it (`templating`),
+- templates are rendered with nothing but what Jinja has (`rendering`),
 - JSON is read and written by ``json.loads`` and ``json.dumps`` (`json.provider`),
 - cookies are signed by itsdangerous' own serializer, made as it is (`signing`),
 - sessions are opened before the first hook and saved after the last (`sessions`).

@@ -5,19 +5,15 @@ Rendering is synchronous in both kinds of handler and gives plain strings.
 
 from __future__ import annotations
 
-import re
 import typing as t
-from collections import ChainMap
 
 from jinja2 import BaseLoader, Template, TemplateNotFound
 from jinja2 import Environment as BaseEnvironment
-from jinja2.runtime import Context
-from markupsafe import Markup, escape
 
 from .globals import _cv_request, current_app
 from .globals import _default_template_ctx_processor as _default_template_ctx_processor
 from .helpers import stream_with_context
-from .plain import is_plain
+from .rendering import QuickEnvironment
 from .signals import before_render_template, template_rendered
 from .threads import run_anywhere, waited_for
 
@@ -30,50 +26,7 @@ Source = tuple[str, str | None, t.Callable[[], bool] | None]
 """What a loader finds: the text, its file if it has one, and a function that says whether it is still current."""
 
 
-_OF_EVERY_DICT = frozenset(dir(dict))
-_NOTHING_SPECIAL = frozenset({int, float, bool, type(None), Markup})
-_SHORT = 256
-"""Up to so many characters it costs less to look for special ones than to make `Markup` of a text."""
-
-_has_special = re.compile("[&<>\"']").search
-
-
-def escape_for_output(value: t.Any) -> str:
-    """Return the text that `markupsafe.escape` gives, which need not be `Markup`: it is written, not used further."""
-    kind = type(value)
-    if kind is str:
-        return value if len(value) <= _SHORT and _has_special(value) is None else escape(value)
-    return str(value) if kind in _NOTHING_SPECIAL else escape(value)
-
-
-class QuickTemplate(Template):
-    """A template that begins and writes as Jinja's does, for less."""
-
-    def new_context(
-        self, vars: dict[str, t.Any] | None = None, shared: bool = False, locals: t.Mapping[str, t.Any] | None = None
-    ) -> Context:
-        """Return a context with `vars` and the globals. (Jinja docs: Template.)"""
-        names = self.globals
-        if shared or locals or type(names) is not ChainMap:
-            return super().new_context(vars, shared, locals)
-        # Jinja would copy the chain name by name. Mostly it is none: few templates have globals of their own.
-        own, *rest = names.maps
-        known = dict(names) if own or len(rest) != 1 else rest[0]
-        environment = self.environment
-        parent = dict(known, **vars) if vars else dict(known)
-        return environment.context_class(environment, parent, self.name, self.blocks, globals=known)
-
-    @classmethod
-    def from_code(cls, *args: t.Any, **kwargs: t.Any) -> Template:
-        """Make a template of compiled code. (Jinja docs: Template.)"""
-        template = super().from_code(*args, **kwargs)
-        names = getattr(template.root_render_func, "__globals__", {})
-        if names.get("escape") is escape:  # what the compiled code writes its output with, and nothing else
-            names["escape"] = escape_for_output
-        return template
-
-
-class Environment(BaseEnvironment):
+class Environment(QuickEnvironment):
     """A Jinja environment that belongs to an application and looks for templates in its blueprints too.
 
     Args:
@@ -86,16 +39,6 @@ class Environment(BaseEnvironment):
         if "loader" not in options:
             options = {**options, "loader": app.create_global_jinja_loader()}
         super().__init__(**options)
-
-    if not is_plain():
-        template_class: type[Template] = QuickTemplate
-
-        def getattr(self, obj: t.Any, attribute: str) -> t.Any:
-            """Return what ``obj.attribute`` means in a template: the attribute, or else the item."""
-            # A row that is a dict: it costs more to find out that it has no such attribute than all the rest.
-            if type(obj) is dict and attribute in obj and attribute not in _OF_EVERY_DICT:
-                return obj[attribute]
-            return super().getattr(obj, attribute)
 
 
 class DispatchingJinjaLoader(BaseLoader):

@@ -18,8 +18,7 @@ from asyncflask import App, Request, Response
 from asyncflask.json import provider
 from asyncflask.sessions import SecureCookieSessionInterface
 from asyncflask.pipeline.plainly import Plainly
-from asyncflask.templating import Environment
-from jinja2 import Template
+from asyncflask.rendering import QuickEnvironment as Templates
 from asyncflask.wrappers.whole_form import events_of
 
 calls = []
@@ -48,7 +47,7 @@ print({
     "signing": type(app.session_interface.get_signing_serializer(app)).__name__ == "CookieSerializer",
     "answers": Plainly.of(app) is not None,
     "errors": Response.is_made_as_ours,
-    "templates": "getattr" in vars(Environment) and Environment.template_class is not Template,
+    "templates": all(name in vars(Templates) for name in ("getattr", "context_class", "template_class")),
 })
 """
 NAMES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections import OrderedDict
 from decimal import Decimal
 from typing import Any
@@ -11,13 +12,16 @@ import jinja2
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from jinja2.nodes import EvalContext
+from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 from werkzeug.local import LocalProxy
 
 from asyncflask import App
 from asyncflask.plain import is_plain
-from asyncflask.templating import Environment, escape_for_output
+from asyncflask.rendering import escape_for_output
+from asyncflask.templating import Environment
 
 
 class Text(str):
@@ -126,12 +130,101 @@ def test_a_page_is_what_jinja_makes_of_it(value: Any, row: Any, flag: bool) -> N
     assert stable(rendered(OURS, **context)) == stable(rendered(THEIRS, **context))
 
 
+def arguments(*args: Any, **named: Any) -> str:
+    shown = [type(one).__name__ if isinstance(one, (jinja2.Environment, Context, EvalContext)) else one for one in args]
+    return f"<{['Environment' if 'Environment' in str(one) else one for one in shown]} {named}>".replace("Quick", "")
+
+
+@jinja2.pass_context
+def reads_context(context: Context, *args: Any) -> str:
+    return f"{context.get('outer')} {context.get('one')} {args}"
+
+
+class Calls:
+    """What a template may call, of every kind."""
+
+    with_context = staticmethod(jinja2.pass_context(lambda context, *args, **named: arguments(context, *args, **named)))
+
+    def method(self, *args: Any, **named: Any) -> str:
+        return arguments(*args, **named)
+
+    @jinja2.pass_environment
+    def wants_environment(self, *args: Any) -> str:
+        return arguments(*args[::-1])
+
+    @jinja2.pass_eval_context
+    def wants_eval_context(self, *args: Any) -> str:
+        return arguments(*args)
+
+    @classmethod
+    def of_class(cls, *args: Any) -> str:
+        return arguments(*args)
+
+    def __call__(self, *args: Any) -> str:
+        return arguments(*args)
+
+    def stops(self) -> Any:
+        return next(iter(()))
+
+    def raises(self) -> Any:
+        raise LookupError("<raised>")
+
+
+class CallsContext:
+    @jinja2.pass_context
+    def __call__(self, context: Context, *args: Any) -> str:
+        return arguments(context, *args)
+
+
+CALLABLES = {
+    "plain": arguments,
+    "reads_context": reads_context,
+    "object": Calls(),
+    "wants": CallsContext(),
+    "type": Calls.of_class,
+    "string": str,
+    "partial": functools.partial(arguments, "<first>"),
+    "proxy": LocalProxy(lambda: arguments),
+    "method": Calls().method,
+    "length": len,
+    "upper": "<ab>".upper,
+    "no_function": 7,
+    **{name: getattr(Calls(), name) for name in ("with_context", "wants_environment", "wants_eval_context")},
+    **{name: getattr(Calls(), name) for name in ("stops", "raises")},
+}
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+@pytest.mark.parametrize("arguments", ["", "1", "one, *rest", "a=one", "1, *rest, **named", "outer"])
+def test_a_call_is_what_jinja_makes_of_it(name: str, arguments: str) -> None:
+    source = f"{{% for one in 'ab' %}}{{{{ f({arguments}) }}}}{{{{ o.method({arguments}) }}}}{{% endfor %}}"
+    source += f"{{% block inner scoped %}}{{{{ f({arguments}) }}}}{{% endblock %}}"
+    context = {"f": CALLABLES[name], "o": Calls(), "rest": ("<", 2), "named": {"x": "&"}, "outer": "<o>"}
+
+    def outcome(environment: jinja2.Environment) -> str:
+        try:
+            return environment.from_string(source).render(context)
+        except Exception as error:
+            return repr(error)
+
+    assert outcome(OURS) == outcome(THEIRS)
+
+
 @pytest.mark.skipif(is_plain(), reason="this is the run with the short ways off")
-def test_both_short_ways_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    template = OURS.from_string("{{ row.name }}")
+def test_the_short_ways_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    template = OURS.from_string("{{ row.name }}{{ f() }}")
     assert template.root_render_func.__globals__["escape"] is escape_for_output
     monkeypatch.setattr(jinja2.Environment, "getattr", None)
-    assert template.render(row={"name": "<n>"}) == "&lt;n&gt;"
+    monkeypatch.setattr(jinja2.Template, "new_context", None)
+    monkeypatch.setattr(Context, "call", None)
+    assert template.render(row={"name": "<n>"}, f=lambda: 1) == "&lt;n&gt;1"
+
+
+def test_a_callers_error_is_shown_without_what_lies_between() -> None:
+    with pytest.raises(LookupError) as caught:
+        OURS.from_string("{{ f() }}").render(f=Calls().raises)
+    names = [entry.name for entry in caught.traceback]
+    assert "call" not in names and names[-1] == "raises"
 
 
 @pytest.mark.parametrize("globals", [None, {"mine": "<own>", "theirs": "<hidden>"}])
