@@ -478,7 +478,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         With `from_error_handler` an error in the after hooks is logged only.
         """
         ctx = _current_request_ctx()
-        return t.cast(Response, hooks.finish(ctx, hooks.settled(respond.finalize, ctx, rv, from_error_handler)))
+        return t.cast(Response, hooks.finish(ctx, respond.finalize(ctx, rv, from_error_handler)))
 
     def process_response(self, response: Response) -> Response:
         """Run the after hooks on `response`, save the session, and return the response to send."""

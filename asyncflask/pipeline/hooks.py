@@ -62,14 +62,24 @@ def _weak(receiver: t.Callable[..., t.Any]) -> t.Callable[[], t.Any]:
     return WeakMethod(receiver) if isinstance(receiver, MethodType) else ref(receiver)
 
 
+def begin(lane: Lane, function: t.Callable[..., t.Any], asynchronous: bool, *args: t.Any) -> t.Any:
+    """Call one function where the lane wants it; return its result, or what is to be awaited for that."""
+    if lane.hops and not asynchronous:
+        return _hop(lane, function, args)
+    result = function(*args)
+    # That of a sync function may be one too: a sync decorator around an async function.
+    return OnLoop(result) if not lane.on_loop and hasattr(result, "__await__") else result
+
+
+async def _hop(lane: Lane, function: t.Callable[..., t.Any], args: tuple[t.Any, ...]) -> t.Any:
+    result = await InThread(function, args, lane.side)
+    return await result if hasattr(result, "__await__") else result
+
+
 async def call(lane: Lane, function: t.Callable[..., t.Any], asynchronous: bool, *args: t.Any) -> t.Any:
-    """Call one function where the lane wants it; an awaitable that it returns is awaited too."""
-    if asynchronous:
-        return await function(*args) if lane.on_loop else await OnLoop(function(*args))
-    result = await InThread(function, args, lane.side) if lane.hops else function(*args)
-    if hasattr(result, "__await__"):  # a sync decorator around an async function
-        result = await result if lane.on_loop else await OnLoop(result)
-    return result
+    """As `begin`, and await what is to be awaited."""
+    result = begin(lane, function, asynchronous, *args)
+    return await result if hasattr(result, "__await__") else result
 
 
 async def settled(stage: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
@@ -297,8 +307,10 @@ async def preprocess(ctx: AppContext) -> ResponseReturnValue | None:
     for process in plan.url_processors:
         await call(ctx.lane, process, is_async(process), ctx.request.endpoint, ctx.request.view_args)
     for function, asynchronous in plan.before:
-        lane = ctx.lane
-        value = await (function() if asynchronous and lane.on_loop else call(lane, function, asynchronous))
+        if asynchronous and ctx.lane.on_loop:
+            value = await function()
+        elif hasattr(value := begin(ctx.lane, function, asynchronous), "__await__"):
+            value = await value
         if value is not None:
             return t.cast("ResponseReturnValue", value)
     return None
@@ -321,17 +333,18 @@ async def announce(
             continue
         if asynchronous and ctx.lane.on_loop:
             await receiver(app, **values)
-        else:
-            await call(ctx.lane, partial(receiver, app, **values), asynchronous)
+            continue
+        result = begin(ctx.lane, partial(receiver, app, **values), asynchronous)
+        if hasattr(result, "__await__"):
+            await result
 
 
 async def run_all(ctx: AppContext, steps: t.Iterable[Step], errors: list[BaseException], *args: t.Any) -> None:
     """Run teardown functions, every one of them, adding what they raise to `errors`."""
     for function, asynchronous in steps:
         try:
-            if asynchronous and ctx.lane.on_loop:
-                await function(*args)
-            else:
-                await call(ctx.lane, function, asynchronous, *args)
+            result = begin(ctx.lane, function, asynchronous, *args)
+            if hasattr(result, "__await__"):
+                await result
         except (Exception, asyncio.CancelledError) as error:
             errors.append(error)

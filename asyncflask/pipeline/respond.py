@@ -17,7 +17,7 @@ from ..globals import request
 from ..threads import InThread
 from ..wrappers import Response
 from ..wrappers.headers import MOST_READY, READY
-from .hooks import announce, call, is_async, renewed
+from .hooks import announce, begin, call, is_async, renewed
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -123,27 +123,22 @@ def _coerce(kind: type[Response], value: t.Any) -> Response:
         ).with_traceback(sys.exc_info()[2]) from None
 
 
-def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) -> t.Any:
+async def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) -> Response:
     """Make the response and run the after hooks on it.
 
     Args:
         from_error_handler: the value answers an error already, so that a further one is logged instead of raised.
-
-    Returns the response, or what is to be awaited for it.
     """
-    if value.__class__ not in _PLAIN and ctx.lane.hops and _runs_wsgi(value):
-        return _finalize_wsgi(ctx, value, from_error_handler)
     app = ctx.app
-    response = make_response(app, value) if app.stages.makes_responses else app.make_response(value)
+    if value.__class__ not in _PLAIN and ctx.lane.hops and _runs_wsgi(value):
+        response = await InThread(app.make_response, (value,), ctx.lane.side)
+    else:
+        response = make_response(app, value) if ctx.stages.makes_responses else app.make_response(value)
+    del value  # it may be an error, whose traceback has this frame
     plan = renewed(ctx)
     if plan.processes or ctx.touched or plan.finished or (ctx.has_cookies and session_may_need_saving(ctx)):
-        return finish_response(ctx, response, from_error_handler)
+        return await finish_response(ctx, response, from_error_handler)
     return response
-
-
-async def _finalize_wsgi(ctx: AppContext, value: t.Any, from_error_handler: bool) -> Response:
-    response: Response = await InThread(ctx.app.make_response, (value,), ctx.lane.side)
-    return await finish_response(ctx, response, from_error_handler)
 
 
 async def finish_response(ctx: AppContext, response: R, from_error_handler: bool) -> R:
@@ -197,8 +192,8 @@ async def process(ctx: AppContext, response: R) -> R:
     for function, asynchronous in ctx.plan.after:
         if asynchronous and lane.on_loop:
             response = await t.cast(t.Any, function(response))
-        else:
-            response = await call(lane, function, asynchronous, response)
+        elif hasattr(response := begin(lane, function, asynchronous, response), "__await__"):
+            response = await t.cast(t.Any, response)
     if ctx.opened_session is not None or session_may_need_saving(ctx):
         saving = ctx.stages.save_session(ctx, response)
         if saving is not None:
@@ -241,4 +236,5 @@ def save_session(ctx: AppContext, response: Response) -> t.Awaitable[None] | Non
         interface.save_session(app, session, response)
         return None
     save = interface.save_session
-    return call(ctx.lane, save, is_async(save), app, session, response)
+    saving = begin(ctx.lane, save, is_async(save), app, session, response)
+    return saving if hasattr(saving, "__await__") else None

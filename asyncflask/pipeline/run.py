@@ -21,7 +21,7 @@ from ..ctx import BOUND, LATE, LOOP, current, raise_collected
 from ..lazy import late_module
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
-from .hooks import announce, emit, plan_for, renewed, run_all, settled
+from .hooks import announce, emit, plan_for, renewed, run_all
 from .respond import make_response, open_session, plain_answer
 
 if t.TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def exchange(ctx: AppContext) -> None:
                 value = await reply(ctx)
                 ctx.answer = plain_answer(ctx, value) if ctx.answers_plainly else None
                 if ctx.answer is None:
-                    response = await settled(ctx.stages.finalize, ctx, value)
+                    response = await ctx.stages.finalize(ctx, value)
             else:
                 response = await plan.full_dispatch(ctx)
             if response is not None:
@@ -143,7 +143,7 @@ async def full_dispatch(ctx: AppContext) -> Response:
     """Run hooks and view, answer their errors, and finish the response."""
     value = await reply(ctx)
     try:
-        return t.cast("Response", await settled(ctx.stages.finalize, ctx, value))
+        return t.cast("Response", await ctx.stages.finalize(ctx, value))
     finally:
         del value  # it may be the error, whose traceback has this frame
 

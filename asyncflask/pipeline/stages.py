@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
     from ..ctx import AppContext
 
 Stage = t.Callable[..., t.Any]
-"""``(ctx, *arguments)``: a coroutine function; `dispatch` and `finalize` may return what need not be awaited."""
+"""``(ctx, *arguments)``: a coroutine function; `dispatch` may return what need not be awaited."""
 
 SEAMS: dict[str, tuple[str, Stage]] = {
     "full_dispatch_request": ("full_dispatch", run.full_dispatch),

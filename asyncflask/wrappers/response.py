@@ -351,8 +351,20 @@ class Response(Recast, BaseResponse):
             ValueError: a header or a status that cannot be sent; the message names it.
         """
         own = self.__dict__
-        if len(own) == 1 and (start := self._plain_start()) is not None:
-            return *start, b"" if request_method == "HEAD" else own[PLAIN][0], None
+        if len(own) == 1 and PLAIN in own:
+            plain_body, code, content_type, before, behind, varies = own[PLAIN]
+            if code is None:
+                code = self.default_status
+            pair = content_type.pair
+            # 200 first: asking is_ordinary costs a call
+            if pair is not None and (code == 200 or is_ordinary(code)) and self.automatically_set_content_length:
+                length = len(plain_body)
+                start = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
+                if before or behind:
+                    start = [*encode_headers(before), *start, *encode_headers(behind)]
+                if varies:
+                    start.append(VARY)
+                return code, start, b"" if request_method == "HEAD" else plain_body, None
         status, pairs = self.asgi_start(request_method, request)
         pieces: Any = own.get("response")
         if pieces.__class__ is list and len(pieces) == 1 and self._is_closed_simply and not own["_on_close"]:
@@ -376,8 +388,6 @@ class Response(Recast, BaseResponse):
         Raises:
             ValueError: a header or a status that cannot be sent; the message names it.
         """
-        if len(self.__dict__) == 1 and (start := self._plain_start()) is not None:
-            return start
         status = self.status_code
         if not 200 <= status <= 599:
             raise ValueError(
@@ -394,26 +404,6 @@ class Response(Recast, BaseResponse):
         if self.reads_environ and request is not None:
             environ = request.environ
         return status, encode_headers(self.get_wsgi_headers(environ))
-
-    def _plain_start(self) -> tuple[int, list[Pair]] | None:
-        """The status and headers of an untouched response; None if there is anything about it to be looked at."""
-        plain: Plain | None = self.__dict__.get(PLAIN)
-        if plain is None:
-            return None
-        body, code, content_type, before, behind, varies = plain
-        if code is None:
-            code = self.default_status
-        pair = content_type.pair
-        # 200 first: asking is_ordinary costs a call
-        if pair is None or (code != 200 and not is_ordinary(code)) or not self.automatically_set_content_length:
-            return None
-        length = len(body)
-        pairs = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
-        if before or behind:
-            pairs = [*encode_headers(before), *pairs, *encode_headers(behind)]
-        if varies:
-            pairs.append(VARY)
-        return code, pairs
 
     def asgi_body(self, request_method: str = "GET") -> bytes | None:
         """The body to send, if it is there as a whole.

@@ -154,8 +154,7 @@ def test_what_is_sent_is_what_werkzeug_sends(method, made, done):
     DONE[done](theirs)
     pieces, _, headers = theirs.get_wsgi_response({"REQUEST_METHOD": method})
     expected_body = b"".join(piece.encode() if isinstance(piece, str) else piece for piece in pieces)
-    status, pairs = ours.asgi_start(method)
-    body = ours.asgi_body(method)
+    status, pairs, body, _ = ours.asgi_answer(method)
     assert status == theirs.status_code
     assert pairs == wsgi_pairs(headers)
     assert (b"".join(ours.asgi_pieces()) if body is None else body) == expected_body
@@ -199,12 +198,10 @@ def test_the_signature_is_werkzeugs():
 def test_an_untouched_response_is_sent_from_ready_bytes():
     body = b"hi"
     response = Response(body)
-    assert response.asgi_start("GET") == (
-        200,
-        [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"2")],
-    )
-    assert response.asgi_body("GET") is body
-    assert response.asgi_body("HEAD") == b""
+    status, pairs, sent, left_to_do = response.asgi_answer("GET")
+    assert (status, pairs) == (200, [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"2")])
+    assert (sent, left_to_do) == (body, None)
+    assert response.asgi_answer("HEAD") == (200, pairs, b"", None)
     assert not response.is_async_iterable and not response.has_close_work
     response.close()
     asyncio.run(response.close_async())
