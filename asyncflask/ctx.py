@@ -474,12 +474,13 @@ class ServedContext(AppContext):
     @unless_set
     def request(self) -> Request:
         """The request."""
-        scope, kind = self.scope, self.app.request_class
+        scope, kind, arguments = self.scope, self.stages.request_class, self.view_args
         if self.stages.makes_requests_late:  # by our code alone, which knows what it would do
             request = new(kind)
             request._files = request._ahead = request.routing_exception = None
             request.has_environ = False
-            request.scope, request.method = scope, scope["method"].upper()
+            # A rule that was found says its methods in upper case.
+            request.scope, request.method = scope, self.method.upper() if arguments is None else self.method
             request.query_string = scope.get("query_string", b"")
             request._paths, request._body = (self.path, self.root_path), self.body
         else:
@@ -487,7 +488,7 @@ class ServedContext(AppContext):
         request.json_module = self.app.json
         request.asgi_receive = self.receive
         request.header_bytes = self.headers if len(self.headers) == len(scope["headers"]) else None
-        request.url_rule, request.view_args = None if self.view_args is None else self.plan.rule, self.view_args
+        request.url_rule, request.view_args = None if arguments is None else self.plan.rule, arguments
         self.request, self.request_made = request, True
         return request
 

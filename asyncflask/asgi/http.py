@@ -14,8 +14,9 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeou
 
 from ..ctx import INLINE, LATE, LOOP, WORKER
 from ..lazy import late_module
+from ..plain import is_plain
 from ..threads import Bridge, InContext, QueueFull, drive
-from ..wrappers.body import Body
+from ..wrappers.body import Body, WholeBody
 from ..wrappers.stream import BodyStream
 from .disconnect import (
     Inlet,
@@ -61,6 +62,7 @@ _HTTP_1 = frozenset({"1.1", "1.0", None})
 BIG_FORMS = {"multipart/form-data": 256 * 1024, "application/x-www-form-urlencoded": 64 * 1024}
 """Bytes from which on a form of that type is parsed in a thread, before the hooks of an ``async def`` view."""
 SURELY_SMALL: int = min(BIG_FORMS.values())
+PLAIN = is_plain()
 
 
 async def serve_http(app: App, scope: Scope, receive: Receive, send: Send, arrived: bool = False) -> None:
@@ -121,7 +123,7 @@ def _begin_slowly(app: App, ctx: ServedContext, context: Context) -> HTTPExcepti
 
 
 def _leaves_open(ctx: AppContext) -> bool:
-    return ctx.request.has_open_files or "asyncflask.listener" in ctx.scope
+    return ctx.request.has_open_files() or "asyncflask.listener" in ctx.scope
 
 
 async def _clean_up(app: App, ctx: ServedContext, context: Context, scope: Scope) -> None:
@@ -138,7 +140,10 @@ async def _close_request(ctx: ServedContext, scope: Scope) -> None:
         ctx.app.open_streams.discard(listener)
     if ctx.preserve is not None:  # it is closed with the context, by whoever keeps that
         return
-    if isinstance(ctx.body, Body) and ctx.body.on_disk:
+    body = ctx.body
+    if ctx.read_on is not None and isinstance(body, Body):  # cycles that would wait for the garbage collector
+        ctx.read_on = body.refill = None
+    if isinstance(body, Body) and body.on_disk:
         # A file system that frees a large file takes its time.
         await bridge_of(ctx.app, ctx).submit(ctx.end_request, side="late")
     else:
@@ -166,30 +171,26 @@ async def refuse(send: Send, error: HTTPException) -> None:
 
 
 async def _take_body(app: App, ctx: ServedContext, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
-    if not may_have_body(scope, headers):
-        return
     length = headers.get(b"content-length")
     declared = None if length is None else int(length)
+    if declared == 0 or (declared is None and not may_have_body(scope, headers)):
+        return
     plan, late, first = ctx.plan, None, None
-    limit = plan.body_limit
     if plan.stream_body:
-        receive = Inlet.of(scope, receive).body
+        return _stream_body(app, ctx, receive, declared)
     if plan.body_timeout is not None:
         receive = InTime(receive, plan.body_timeout)
-    if plan.stream_body:
-        ctx.leaves_open = True
-        bridge = bridge_of(app, ctx)
-        pull, block = _puller(receive), lambda awaitable: bridge.run(awaitable, None)
-        ctx.take_body(BodyStream(pull, block, limit, declared))
-        return
+    limit = plan.body_limit
     if declared is None or limit is None or declared <= limit:
         try:
             first = await receive()
         except RequestTimeout as error:
             late = error
     if first is not None and is_whole(first, declared):  # as most are
-        body = Body.whole(first["body"], limit)
+        body: Body = WholeBody(first["body"], limit)
         ctx.take_body(body)
+        if body.received <= SURELY_SMALL:
+            return
     else:
         body = Body(limit, declared)
         ctx.take_body(body)
@@ -198,6 +199,16 @@ async def _take_body(app: App, ctx: ServedContext, scope: Scope, headers: dict[b
         elif first is not None and not take_piece(body, first):
             await read_body(app, ctx, body, receive)
     _note_work(app, ctx, body, receive)
+
+
+def _stream_body(app: App, ctx: ServedContext, receive: Receive, declared: int | None) -> None:
+    """Leave the body unread, for the view to stream it."""
+    receive = Inlet.of(ctx.scope, receive).body
+    if ctx.plan.body_timeout is not None:
+        receive = InTime(receive, ctx.plan.body_timeout)
+    ctx.leaves_open = True
+    bridge = bridge_of(app, ctx)
+    ctx.take_body(BodyStream(_puller(receive), lambda step: bridge.run(step, None), ctx.plan.body_limit, declared))
 
 
 def _note_work(app: App, ctx: ServedContext, body: Body, receive: Receive) -> None:
@@ -216,7 +227,7 @@ def _note_work(app: App, ctx: ServedContext, body: Body, receive: Receive) -> No
 def is_whole(message: Message, declared: int | None) -> bool:
     """Whether a message is all of a body of the declared length."""
     data = message.get("body")
-    return type(data) is bytes and len(data) == declared and not message.get("more_body", False)
+    return type(data) is bytes and len(data) == declared and not message.get("more_body") and not PLAIN
 
 
 async def read_body(app: App, ctx: AppContext, body: Body, receive: Receive) -> None:

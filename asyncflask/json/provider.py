@@ -210,10 +210,10 @@ def _read(text: str | bytes) -> t.Any:
     # What json.loads(text) does once it has looked at encodings, options and white space. For a document that begins
     # like most do, an object or array in ASCII or UTF-8 (UTF-16 and UTF-32 have a NUL there), none of that is needed.
     if isinstance(text, bytes) and text[:1] in _OPENING and text[1:2] != b"\0":
-        document = text.decode("utf-8", "surrogatepass")
         try:
+            document = text.decode()
             value, end = _scan(document, 0)
-        except StopIteration:  # it breaks off; json.loads says so
+        except (UnicodeDecodeError, StopIteration):  # json.loads lets surrogates pass, and says where it breaks off
             return json.loads(text)
         if end == len(document) or not document[end:].strip(_WHITESPACE):
             return value

@@ -67,7 +67,8 @@ def begin_exchange(ctx: ServedContext) -> HTTPException | None:
 
     Returns the error for a request that no code of the app is to see.
     """
-    begin(ctx, ctx.request.method, ctx.path, upgrade=b"upgrade" in ctx.headers)
+    ctx.method = ctx.request.method  # in upper case
+    begin(ctx, ctx.method, ctx.path, upgrade=b"upgrade" in ctx.headers)
     if not ctx.refused:
         return None
     ctx.unbind()

@@ -180,7 +180,7 @@ def plain_answer(ctx: AppContext, value: t.Any) -> Answer | None:
         return None
     length = len(body)
     pairs = [content_type, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
-    return 200, pairs, b"" if (ctx.request.method if ctx.request_made else ctx.method) == "HEAD" else body, None
+    return 200, pairs, b"" if ctx.method == "HEAD" else body, None
 
 
 async def process(ctx: AppContext, response: R) -> R:

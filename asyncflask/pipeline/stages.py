@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
 
     from ..app import App
     from ..ctx import AppContext
+    from ..wrappers import Request
 
 Stage = t.Callable[..., t.Any]
 """``(ctx, *arguments)``: a coroutine function; `dispatch` may return what need not be awaited."""
@@ -124,7 +125,8 @@ class Stages:
             _ask_the_adapter if matcher is None else matcher.find
         )
         #: whether nobody can tell that a request is made when it is first touched
-        self.makes_requests_late: bool = app.request_class.is_made_quietly()
+        self.request_class: type[Request] = app.request_class
+        self.makes_requests_late: bool = self.request_class.is_made_quietly()
         #: whether changes of the configuration are told; else nothing that was decided from it holds for long
         self.knows_config: bool = isinstance(app.config, Config) and type(app.config).__getitem__ is dict.__getitem__
 

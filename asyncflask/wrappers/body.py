@@ -69,18 +69,6 @@ class Body:
         self._failure: HTTPException | None = None
         self._settle()
 
-    @classmethod
-    def whole(cls, data: bytes, limit: int | None) -> Self:
-        """Make one that came in a single piece, of just the length that was declared, which is within the limit."""
-        body = cls.__new__(cls)
-        body.limit, body.spool_at = limit, SPOOL_AT
-        body.content_length = body.received = body._in_memory = len(data)
-        body.refill = body._spool = body._failure = None
-        body._memory, body._beyond = [data], b""  # pyright: ignore[reportAttributeAccessIssue]
-        body._ended = True
-        body._left = body._lost = body.over_limit = body.wants_more = False
-        return body
-
     # What is known
 
     @property
@@ -261,6 +249,61 @@ class Body:
         if self._memory:
             self.spool()
         return self._spool.open()
+
+
+class WholeBody(Body):
+    """One that came in a single piece, of just the length that was declared, which is within the limit.
+
+    As `Body` after that piece; but of all that can happen to a body, only the limit may change and the end come.
+    """
+
+    __slots__ = ("_data",)
+
+    spool_at = SPOOL_AT
+    refill = None
+    wants_more = False
+    _beyond = b""
+    _ended = True
+    _left = _lost = False
+    _failure = _spool = None
+
+    def __init__(self, data: bytes, limit: int | None) -> None:
+        self._data = data
+        self.limit = limit
+        self.received = len(data)
+
+    @property
+    def content_length(self) -> int:  # type: ignore[override]
+        """What was declared, in bytes."""
+        return self.received
+
+    @property
+    def over_limit(self) -> bool:  # type: ignore[override]
+        """Whether the limit has been lowered since, so that it is longer than that."""
+        return self.limit is not None and self.received > self.limit
+
+    @property
+    def needs_spool(self) -> bool:
+        """Never: it is in memory already."""
+        return False
+
+    def raise_limit(self, limit: int | None) -> bool:
+        """Set another limit."""
+        self.limit = limit
+        return False
+
+    def check(self, limit: int | None) -> None:
+        """Refuse a body over `limit`, in bytes, or over the limit that was set. Raises RequestEntityTooLarge."""
+        if (limit is not None and self.received > limit) or (self.limit is not None and self.over_limit):
+            raise RequestEntityTooLarge()
+
+    def data(self) -> bytes:
+        """The very object that came."""
+        return self._data
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._data = b""
 
 
 class Spool:

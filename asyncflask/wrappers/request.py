@@ -474,8 +474,8 @@ class Request(BaseRequest):
         def get_data(self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False) -> bytes | str:
             """The body as bytes, or as text. (Werkzeug docs: Request.get_data.)"""
             own, body = self.__dict__, self._body
-            touched = "_cached_data" in own or "stream" in own or "environ" in own
-            if type(body) is not Body or touched or not cache or parse_form_data or self.shallow or PLAIN:
+            touched = "_cached_data" in own or "stream" in own or self.has_environ
+            if not isinstance(body, Body) or touched or not cache or parse_form_data or self.shallow or PLAIN:
                 return super().get_data(cache, as_text, parse_form_data)
             # It lies in memory as a whole: no need to read it as a file first.
             # The configured limit was the body's while it arrived; only one that was assigned since can differ.
@@ -502,7 +502,7 @@ class Request(BaseRequest):
     def _form_in_memory(self) -> Found | None:
         """Parse a short multipart form that came as a whole; None: it takes a stream, or what a subclass has for it."""
         own, body = self.__dict__, self._body
-        if type(body) is not Body or not body.content_length or body.content_length > WHOLE_AT_MOST:
+        if not isinstance(body, Body) or not body.content_length or body.content_length > WHOLE_AT_MOST:
             return None
         touched = "stream" in own or "environ" in own or "_cached_data" in own
         if touched or self.shallow or PLAIN or not self._parses_by_itself():
@@ -615,10 +615,9 @@ class Request(BaseRequest):
         """Whether ``close`` would do anything."""
         return self._body is not None or self._files is not None or "environ" in self.__dict__
 
-    @property
     def has_open_files(self) -> bool:
-        """Whether it may hold more than memory."""
-        return self._files is not None or "environ" in self.__dict__
+        """Return whether it may hold more than memory."""
+        return self._files is not None or self.has_environ
 
     def close(self) -> None:
         """Close every file that parsing made, also where it failed half-way, and let go of the body.

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 SWITCHES = """
 import json
 from asyncflask import App, Request, Response
+from asyncflask.asgi.http import is_whole
 from asyncflask.json import provider
 from asyncflask.sessions import SecureCookieSessionInterface
 from asyncflask.pipeline.plainly import Plainly
@@ -40,6 +41,7 @@ app.json.dumps([1])
 print({
     "matcher": app.stages.match("GET", "/7") is not None,
     "responses": "headers" not in vars(Response("x")) and type("Own", (Response,), {})._made_lazily,
+    "bodies": is_whole({"body": b"x"}, 1),
     "json reads": "loads" not in calls,
     "json writes": "dumps" not in calls,
     "sessions": SecureCookieSessionInterface().lazy_open,
@@ -53,6 +55,7 @@ print({
 NAMES = (
     "matcher",
     "responses",
+    "bodies",
     "json reads",
     "json writes",
     "sessions",

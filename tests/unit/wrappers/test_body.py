@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
-from asyncflask.wrappers.body import Body
+from asyncflask.wrappers.body import Body, WholeBody
 
 
 def fed(*chunks, end=True, **kwargs):
@@ -26,6 +26,47 @@ def test_one_chunk_is_kept_without_a_copy():
     body = fed(chunk, content_length=1000)
     assert body.data() is chunk
     assert body.open().read() is chunk
+
+
+ATTRIBUTES = (
+    "limit", "content_length", "spool_at", "received", "refill", "over_limit", "wants_more", "size", "truncated", "late",
+    "complete", "on_disk", "needs_spool",
+)  # fmt: skip
+
+
+def same(whole, pieced):
+    for name in ATTRIBUTES:
+        assert getattr(whole, name) == getattr(pieced, name), name
+    assert whole.data() == pieced.data()
+    assert whole.open().read() == pieced.open().read()
+    for limit in (None, 0, 3, 4, 5):
+        refused = []
+        for body in (whole, pieced):
+            try:
+                body.check(limit)
+                refused.append(None)
+            except RequestEntityTooLarge as error:
+                refused.append(error.code)
+        assert refused[0] == refused[1], limit
+
+
+@pytest.mark.parametrize("limit", [None, 4, 5])
+def test_one_that_came_whole_is_as_one_that_came_in_pieces(limit):
+    whole, pieced = WholeBody(b"abcd", limit), fed(b"ab", b"cd", limit=limit, content_length=4)
+    same(whole, pieced)
+    for lower_or_higher in (3, 9, None, 4):
+        assert whole.raise_limit(lower_or_higher) == pieced.raise_limit(lower_or_higher)
+        same(whole, pieced)
+    for body in (whole, pieced):
+        body.close()
+        body.close()
+    assert (whole.data(), whole.received) == (pieced.data(), pieced.received) == (b"", 4)
+    whole.end()
+
+
+def test_one_that_came_whole_is_not_copied():
+    data = b"x" * 1000
+    assert WholeBody(data, None).data() is data
 
 
 def test_chunks_are_joined_and_counted():

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from asyncflask.plain import is_plain
 from asyncflask.wrappers import Request
 from asyncflask.wrappers import request as module
-from asyncflask.wrappers.body import Body
+from asyncflask.wrappers.body import WholeBody
 from asyncflask.wrappers.form import SPOOL_AT, FormParser, PartReader
 
 FIELD = b'--bb\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
@@ -48,7 +48,7 @@ WHOLE = FIELD + b"1\r\n" + FILE + b"content\r\n" + FIELD + b"2\r\n--bb--\r\n"
 def made(data: bytes, content_type: bytes = TYPES[0], kind: type[Request] = Request, **limits: int | None) -> Request:
     headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(data))]
     scope = {"type": "http", "method": "POST", "headers": headers}
-    request = kind.from_scope(scope, Body.whole(data, None), path="/")
+    request = kind.from_scope(scope, WholeBody(data, None), path="/")
     request.header_bytes = dict(headers)
     for name, limit in limits.items():
         setattr(request, name, limit)
