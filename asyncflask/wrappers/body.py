@@ -11,13 +11,10 @@ import os
 import threading
 from collections.abc import Callable
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 from weakref import WeakSet
 
 from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, RequestEntityTooLarge
-
-if TYPE_CHECKING:
-    from typing import Self
 
 SPOOL_AT = 512 * 1024
 

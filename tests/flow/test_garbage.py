@@ -187,6 +187,13 @@ async def test_nothing_is_left(app: App, view: Any, body: bytes, headers: Any, s
     assert await garbage(app, method, "/x", body, headers) == (status, 0)
 
 
+@pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
+async def test_nothing_is_left_of_a_body_over_its_limit(app: App, sync: bool) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = 2
+    route(app, reads_json, sync)
+    assert await garbage(app, "POST", "/x", b"[1]", [JSON]) == (413, 0)
+
+
 @pytest.mark.parametrize("view", [aborts, raises])
 async def test_nothing_is_left_of_errors_in_other_forms(app: App, view: Any) -> None:
     app.config["ERROR_MIMETYPES"] = ("text/html", "application/problem+json")

@@ -29,8 +29,8 @@ def test_one_chunk_is_kept_without_a_copy():
 
 
 ATTRIBUTES = (
-    "limit", "content_length", "spool_at", "received", "refill", "over_limit", "wants_more", "size", "truncated", "late",
-    "complete", "on_disk", "needs_spool",
+    "limit", "content_length", "spool_at", "received", "refill", "over_limit", "wants_more", "size", "truncated",
+    "late", "complete", "on_disk", "needs_spool",
 )  # fmt: skip
 
 
