@@ -75,7 +75,8 @@ def measure(options: argparse.Namespace, python: Path) -> dict[str, Any]:
         "versions": {name: found[name] for name in dict.fromkeys(wanted) if name in found},
     }
     if options.only != "inprocess":
-        result["rates"] = serve.measure(python, options.peers, options.work, options.rounds, options.seconds)
+        args = (python, options.peers, options.work, options.rounds, options.seconds)
+        result["rates"], result["server costs"] = serve.measure(*args)
     if options.only != "servers":
         result["costs"] = inprocess.measure(python, options.peers, options.work, options.rounds)
     return result

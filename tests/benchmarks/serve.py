@@ -85,6 +85,13 @@ class Server:
         with urllib.request.urlopen(request, timeout=10) as answer:
             work.check(answer.read())
 
+    def cpu_time(self) -> float | None:
+        """Return the seconds of CPU that the server's processes have had, kernel included; None where nobody says."""
+        try:
+            return sum(map(_cpu_time, _family(self.process.pid)))
+        except (OSError, ValueError):
+            return None
+
     def stop(self) -> None:
         self.process.terminate()
         try:
@@ -93,6 +100,20 @@ class Server:
             self.process.kill()
             self.process.wait()
         self.log.close()
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and all that it has started."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text(encoding="ascii").split():
+            found += _family(int(child))
+    return found
+
+
+def _cpu_time(pid: int) -> float:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
 
 
 def script(work: Workload) -> str:
@@ -132,9 +153,15 @@ def serving(python: Path, names: list[str]) -> Iterator[dict[str, Server]]:
             server.stop()
 
 
-def one_workload(servers: Mapping[str, Server], work: Workload, rounds: int, seconds: int) -> dict[str, float]:
-    """Return the median of each server for one workload; a server that fails is left out and named on stderr."""
+def one_workload(
+    servers: Mapping[str, Server], work: Workload, rounds: int, seconds: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the median rate of each server for one workload, and the least CPU of a request in microseconds.
+
+    A server that fails is left out and named on stderr. The CPU depends much less on what else the machine does.
+    """
     rates: dict[str, list[float]] = {name: [] for name in servers}
+    costs: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(rounds):
             for name, server in servers.items():
@@ -143,11 +170,17 @@ def one_workload(servers: Mapping[str, Server], work: Workload, rounds: int, sec
                 try:
                     if number == 0:
                         server.check(work)
-                    rates[name].append(wrk(server, work, seconds, Path(folder)))
+                    before = server.cpu_time()
+                    rate = wrk(server, work, seconds, Path(folder))
+                    after = server.cpu_time()
+                    rates[name].append(rate)
+                    if before is not None and after is not None:
+                        cost = (after - before) / (rate * seconds) * 1e6
+                        costs[name] = min(cost, costs.get(name, cost))
                 except (OSError, ValueError, RuntimeError) as error:
                     print(f"{name} failed: {error}", file=sys.stderr)
                     del rates[name]
-    return {name: statistics.median(values) for name, values in rates.items()}
+    return {name: statistics.median(values) for name, values in rates.items()}, costs
 
 
 def mixed(server: Server, seconds: int, rounds: int) -> dict[str, float]:
@@ -171,18 +204,22 @@ def mixed(server: Server, seconds: int, rounds: int) -> dict[str, float]:
     }
 
 
-def measure(python: Path, names: list[str], works: list[str], rounds: int, seconds: int) -> dict[str, dict[str, float]]:
-    """Return requests per second by workload and name."""
+Table = dict[str, dict[str, float]]
+
+
+def measure(python: Path, names: list[str], works: list[str], rounds: int, seconds: int) -> tuple[Table, Table]:
+    """Return requests per second, and microseconds of the server's CPU for one, by workload and name."""
     if missing():
         raise RuntimeError(f"install {' and '.join(missing())}: servers cannot be measured without")
     if len(os.sched_getaffinity(0)) < 2:
         raise RuntimeError("servers are measured on two cores, one of them for wrk; this process may use only one")
-    table = {}
+    table: Table = {}
+    spent: Table = {}
     with serving(python, names) as servers:
         for work in works:
             able = {name: server for name, server in servers.items() if can(name, [work])}
-            table[work] = one_workload(able, WORKLOADS[work], rounds, seconds)
+            table[work], spent[work] = one_workload(able, WORKLOADS[work], rounds, seconds)
             print(f"{work:8}", "  ".join(f"{name} {rate:,.0f}" for name, rate in table[work].items()), flush=True)
         if "asyncflask" in servers and "sleep" in works:
             table["hello beside sleep"] = mixed(servers["asyncflask"], seconds, rounds)
-    return table
+    return table, spent

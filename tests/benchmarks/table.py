@@ -73,6 +73,9 @@ def markdown(result: Mapping[str, Any]) -> str:
                 f"An async `hello` beside 128 clients of `sleep`: {beside['hello beside sleep']:,.0f} requests/s,",
             ]
             text += [f"{beside['hello alone']:,.0f} alone; `sleep` meanwhile {beside['sleep beside hello']:,.0f}."]
+    if any(result.get("server costs", {}).values()):
+        text += ["", "What the server's process spends on a request, the kernel's part included:", ""]
+        text += costs(result["server costs"])
     if result.get("costs"):
         text += ["", "What the application itself spends, called in-process without a server:", ""]
         text += costs(result["costs"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -99,6 +100,24 @@ def test_the_table_has_ratios_where_bare_asgi_was_measured(script):
     assert "| hello | 1.2 | 4.0 |" in text
     assert "load" not in text
     assert "load 3" in script("table").markdown(RESULT | {"load before": 3})
+    assert "the kernel's part" not in text
+    assert "| hello | 25.5 |" in script("table").markdown(RESULT | {"server costs": {"hello": {"raw": 25.5}}})
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not say how long a task ran")
+def test_the_cpu_of_a_server_is_that_of_all_its_processes(script):
+    serve = script("serve")
+    spin = "t = time.process_time() + 0.05\nwhile time.process_time() < t: pass\n"
+    program = f"import os, subprocess, sys, time\n{spin}"
+    child = program + "print(flush=True); sys.stdin.read()"
+    parent = program + f"subprocess.run([sys.executable, '-c', {child!r}])"
+    with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline()
+        server = serve.Server.__new__(serve.Server)
+        server.process = process
+        assert server.cpu_time() >= 0.1
+        process.stdin.close()
+    assert server.cpu_time() is None
 
 
 def test_the_table_is_put_between_its_markers(script, tmp_path):
