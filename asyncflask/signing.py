@@ -5,10 +5,11 @@ What it writes is, byte for byte, what ``URLSafeTimedSerializer`` writes.
 
 from __future__ import annotations
 
+import hmac
 import typing as t
 import zlib
 
-from itsdangerous import TimestampSigner, URLSafeTimedSerializer
+from itsdangerous import HMACAlgorithm, TimestampSigner, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode, want_bytes
 from itsdangerous.url_safe import URLSafeSerializerMixin
 
@@ -16,8 +17,30 @@ SHORT = 100
 """Up to so many bytes it costs much less to find out that a text cannot be compressed than to compress it."""
 
 
+class KeepingAlgorithm(HMACAlgorithm):
+    """HMAC that begins once with each key, and goes on from there."""
+
+    def __init__(self, digest_method: t.Any) -> None:
+        super().__init__(digest_method)
+        self.begun: dict[bytes, hmac.HMAC] = {}
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        """Return the signature of a value, in bytes."""
+        begun = self.begun.get(key)
+        if begun is None:
+            begun = self.begun[key] = hmac.new(key, digestmod=self.digest_method)
+        mac = begun.copy()
+        mac.update(value)
+        return mac.digest()
+
+
 class KeepingSigner(TimestampSigner):
     """A signer that derives each key once."""
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        if type(self.algorithm) is HMACAlgorithm:
+            self.algorithm = KeepingAlgorithm(self.digest_method)
 
     def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
         """Return the key that a secret key gives with this signer's salt."""

@@ -31,7 +31,11 @@ from uuid import UUID
 from markupsafe import Markup
 from werkzeug.http import http_date, parse_date
 
+from ..plain import is_plain
 from . import dumps, loads
+
+AS_IT_IS: frozenset[type] = frozenset() if is_plain() else frozenset({str, int, float, bool, type(None)})
+"""The types that none of our own tags is for."""
 
 
 class JSONTag:
@@ -201,7 +205,7 @@ class TaggedJSONSerializer:
     Besides what JSON has: ``tuple``, ``bytes``, ``Markup``, ``UUID``, ``datetime``, and dicts that look like a tag.
     """
 
-    __slots__ = ("order", "tags")
+    __slots__ = ("_own", "order", "tags")
 
     default_tags: t.ClassVar[list[type[JSONTag]]] = [
         TagDict, PassDict, TagTuple, PassList, TagBytes, TagMarkup, TagUUID, TagDateTime
@@ -213,6 +217,7 @@ class TaggedJSONSerializer:
         self.tags: dict[str, JSONTag] = {}
         for tag_class in self.default_tags:
             self.register(tag_class)
+        self._own: list[JSONTag] = [tag for tag in self.order if type(tag) in _OWN_TAGS]
 
     def register(self, tag_class: type[JSONTag], force: bool = False, index: int | None = None) -> None:
         """Add a tag.
@@ -234,6 +239,8 @@ class TaggedJSONSerializer:
 
     def tag(self, value: t.Any) -> t.Any:
         """Return `value` in types that JSON has, tagged where it needs to be."""
+        if type(value) in AS_IT_IS and self.order == self._own:
+            return value
         for candidate in self.order:
             if candidate.check(value):
                 return candidate.tag(value)
@@ -266,3 +273,6 @@ class TaggedJSONSerializer:
             ValueError: it is not JSON.
         """
         return self._untag_scan(loads(value))
+
+
+_OWN_TAGS = frozenset(TaggedJSONSerializer.default_tags)

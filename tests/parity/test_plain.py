@@ -16,7 +16,7 @@ SWITCHES = """
 import json
 from asyncflask import App, Request, Response
 from asyncflask.asgi.http import is_whole
-from asyncflask.json import provider
+from asyncflask.json import provider, tag
 from asyncflask.sessions import SecureCookieSessionInterface
 from asyncflask.pipeline.plainly import Plainly
 from asyncflask.rendering import QuickEnvironment as Templates
@@ -47,6 +47,7 @@ print({
     "sessions": SecureCookieSessionInterface().lazy_open,
     "forms": events_of(b"--bb--", b"bb", None) is not None,
     "signing": type(app.session_interface.get_signing_serializer(app)).__name__ == "CookieSerializer",
+    "tags": bool(tag.AS_IT_IS),
     "answers": Plainly.of(app) is not None,
     "errors": Response.is_made_as_ours,
     "templates": all(name in vars(Templates) for name in ("getattr", "context_class", "template_class")),
@@ -61,6 +62,7 @@ NAMES = (
     "sessions",
     "forms",
     "signing",
+    "tags",
     "answers",
     "errors",
     "templates",

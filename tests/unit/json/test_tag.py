@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from collections import OrderedDict
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -103,6 +104,43 @@ def test_a_tag_of_ones_own_goes_first(serializer):
     value = OrderedDict(b=(1,), a=2)
     loaded = serializer.loads(serializer.dumps(value))
     assert type(loaded) is OrderedDict and list(loaded.items()) == [("b", (1,)), ("a", 2)]
+
+
+class TagNumber(JSONTag):
+    """For a type that JSON has, and that no other tag is asked about."""
+
+    key = " n"
+
+    def check(self, value):
+        return type(value) is int
+
+    def to_json(self, value):
+        return str(value)
+
+    def to_python(self, value):
+        return int(value)
+
+
+@pytest.mark.parametrize("directly", [False, True])
+@pytest.mark.parametrize("index", [0, 8])
+def test_a_tag_for_a_plain_type_is_tried(serializer, index, directly):
+    assert serializer.dumps({"a": 1, "b": 2}) == '{"a":1,"b":2}'
+    if directly:
+        made = TagNumber(serializer)
+        serializer.order.insert(index, made)
+        serializer.tags[" n"] = made
+    else:
+        serializer.register(TagNumber, index=index)
+    text = serializer.dumps({"a": 1, "b": [2, True]})
+    assert text == '{"a":{" n":"1"},"b":[{" n":"2"},true]}'
+    assert serializer.loads(text) == {"a": 1, "b": [2, True]}
+
+
+def test_a_subclass_with_other_tags_tries_them():
+    class Own(TaggedJSONSerializer):
+        default_tags: ClassVar[list[type[JSONTag]]] = [*TaggedJSONSerializer.default_tags, TagNumber]
+
+    assert Own().dumps([1, "a", None]) == '[{" n":"1"},"a",null]'
 
 
 def test_a_serializer_has_tags_of_its_own(serializer):
