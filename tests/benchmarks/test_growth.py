@@ -10,13 +10,13 @@ import gc
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asyncflask import App, Blueprint
+from asyncflask import App, Blueprint, websocket
 
 from .workloads import WORKLOADS, InProcess, Workload
 
@@ -149,6 +149,56 @@ async def test_with_the_number_of_requests_under_way(app: App) -> None:
     assert {client.status for client in clients} == {200}
     assert crowded == alone
     assert await cost(app) == alone
+
+
+async def test_with_the_number_of_open_streams_and_websockets(app: App) -> None:
+    leave = asyncio.Event()
+
+    @app.get("/stream")
+    async def stream() -> Any:
+        async def pieces() -> AsyncIterator[str]:
+            yield "first"
+            await leave.wait()
+
+        return pieces()
+
+    @app.websocket("/socket")
+    async def socket() -> None:
+        await websocket.accept()
+        await leave.wait()
+
+    alone = await cost(app)
+    connections = [Connection(app.asgi, path) for path in ("/stream", "/socket") for _ in range(300)]
+    tasks = [asyncio.create_task(connection.serve()) for connection in connections]
+    for connection in connections:
+        await connection.opened.wait()
+    crowded = await cost(app)
+    leave.set()
+    await asyncio.gather(*tasks)
+    assert crowded == alone
+    assert await cost(app) == alone
+
+
+class Connection:
+    """A client that opens a stream or a websocket and then listens."""
+
+    def __init__(self, app: Any, path: str) -> None:
+        self.app = app
+        kind = "websocket" if path == "/socket" else "http"
+        self.messages = [{"type": "websocket.connect"} if kind == "websocket" else {"type": "http.request"}]
+        self.scope = InProcess(app, Workload(path)).scope | {"type": kind, "subprotocols": []}
+        #: once something has come
+        self.opened = asyncio.Event()
+
+    async def serve(self) -> None:
+        await self.app(self.scope, self.receive, self.send)
+
+    async def receive(self) -> Any:
+        return self.messages.pop() if self.messages else await asyncio.get_running_loop().create_future()
+
+    async def send(self, message: Any) -> None:
+        if message["type"] != "http.response.start":
+            self.opened.set()
 
 
 def test_memory_with_the_number_of_requests() -> None:
