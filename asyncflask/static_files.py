@@ -21,6 +21,7 @@ from werkzeug.security import safe_join
 
 from .globals import current_app, request
 from .helpers import abort, redirect, send_from_directory
+from .sansio.blueprints import Blueprint
 
 if t.TYPE_CHECKING:
     from .resources import Resources
@@ -39,8 +40,8 @@ def serve_folder(
 ) -> None:  # fmt: skip
     """Serve the files of a folder; routes that are more exact than its prefix go first.
 
-    Files and folders whose name begins with a dot are not served, but for ``.well-known``. Conditional and range
-    requests are answered as for static files.
+    Files and folders whose name begins with a dot are not served, but for ``.well-known``; symbolic links are followed.
+    Conditional and range requests are answered as for static files. What the server may not read is 403.
 
     Args:
         target: the application or a blueprint.
@@ -49,11 +50,12 @@ def serve_folder(
         endpoint: for ``url_for(endpoint, filename="style.css")``.
         index: the file that a folder is answered with; None: a folder is not found.
         fallback: the file, relative to `folder`, that answers for paths without a file if they look like pages: their
-            last segment has no dot, and the client does not prefer JSON. For applications that route in the browser.
+            last segment has no dot, and the client takes HTML and does not prefer JSON. For applications that route in
+            the browser.
         listing: answer a folder without an index with links to what is in it.
         precompressed: send "x.br", "x.zst" or "x.gz" beside "x" to clients that accept the encoding.
         versioned: let `url_for` add a hash of the file's content (``?v=...``); asked for by that, a file may be kept
-            for a year.
+            for a year. A compressed file that is older than "x" is not sent then.
         options: of the route, such as `host`.
 
     Raises:
@@ -65,16 +67,24 @@ def serve_folder(
     served = ServedFolder(target, root, index, fallback, listing, precompressed, versioned)
 
     def view(filename: str = "") -> Response:
-        return served.answer(filename)
+        try:
+            return served.answer(filename)
+        except PermissionError:
+            abort(403)
+        except (FileNotFoundError, NotADirectoryError):  # it went between two looks at it
+            abort(404)
 
     prefix = prefix.rstrip("/")
     target.add_url_rule(f"{prefix}/", endpoint, view, **options)
     target.add_url_rule(f"{prefix}/<path:filename>", endpoint, view, **options)
     if versioned:
+        endpoints = set() if isinstance(target, Blueprint) else {endpoint}
+        if isinstance(target, Blueprint):  # others that are nested in it may have folders of the same name
+            target.record(lambda at: endpoints.add(f"{at.name_prefix}.{at.name}.{endpoint}".lstrip(".")))
 
         def add_version(of: str, values: dict[str, t.Any]) -> None:
-            if of.rpartition(".")[2] == endpoint and "filename" in values and "v" not in values:
-                values["v"] = served.version(values["filename"])
+            if of in endpoints and "filename" in values and "v" not in values:
+                values["v"] = served.version(str(values["filename"]))
 
         target.url_defaults(add_version)
 
@@ -101,7 +111,9 @@ class ServedFolder:
         if os.path.isdir(path) and (answer := self._of_folder(filename, path)) is not None:
             return answer
         if self.fallback is not None and _is_page(filename):
-            return self.send(self.fallback)
+            response = self.send(self.fallback)
+            response.vary.add("Accept")
+            return response
         abort(404)
 
     def _of_folder(self, filename: str, path: str) -> Response | None:
@@ -116,9 +128,10 @@ class ServedFolder:
 
     def send(self, filename: str) -> Response:
         """Send a file, or its best variant."""
-        lasts = self.versioned and request.args.get("v") == self.version(filename)
+        asked = request.args.get("v") if self.versioned else None
+        lasts = asked is not None and asked == self.version(filename)
         age = _YEAR if lasts else t.cast("Resources", self.target).get_send_file_max_age(filename)
-        coding, suffix = self._variant(filename) if self.precompressed else (None, "")
+        coding, suffix = self._variant(filename, lasts) if self.precompressed else (None, "")
         name = os.path.basename(filename)
         response = send_from_directory(self.root, filename + suffix, download_name=name, max_age=age)
         if coding is not None:
@@ -129,30 +142,34 @@ class ServedFolder:
             response.cache_control.immutable = True
         return response
 
-    def _variant(self, filename: str) -> tuple[str | None, str]:
+    def _variant(self, filename: str, lasts: bool) -> tuple[str | None, str]:
         accepted = request.accept_encodings
+        least = accepted.quality("identity")  # who likes the file itself better gets that
+        path = safe_join(self.root, filename) or ""
         for coding, suffix in sorted(_VARIANTS, key=lambda variant: -accepted.quality(variant[0])):
-            if accepted.quality(coding) > 0 and os.path.isfile(safe_join(self.root, filename + suffix) or ""):
+            takes = accepted.quality(coding) >= (least or 0.001)
+            if takes and os.path.isfile(path + suffix) and not (lasts and _is_older(path + suffix, path)):
                 return coding, suffix
         return None, ""
 
     def version(self, filename: str) -> str | None:
         """Return what tells the file's content from others; None if there is no such file."""
-        path = safe_join(self.root, filename)
+        path = safe_join(self.root, filename) or ""
         try:
-            state = os.stat(path or "")
-        except (OSError, ValueError):
+            state = os.stat(path)
+            return _hash(path, state.st_mtime_ns, state.st_ctime_ns, state.st_size)
+        except (OSError, ValueError):  # a folder, too, or not to be read
             return None
-        return _hash(path or "", state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=10_000)
-def _hash(path: str, changed: int, size: int) -> str | None:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    except OSError:  # a folder, or not to be read
-        return None
+def _hash(path: str, *state: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _is_older(one: str, other: str) -> bool:
+    return int(os.stat(one).st_mtime) < int(os.stat(other).st_mtime)  # some compressors copy whole seconds only
 
 
 def _is_hidden(filename: str) -> bool:
@@ -168,13 +185,15 @@ def _has_url(name: str) -> bool:
 
 
 def _is_page(filename: str) -> bool:
-    kind = request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html")
-    return "." not in filename.rpartition("/")[2] and kind == "text/html"
+    accepted = request.accept_mimetypes
+    takes = not accepted or accepted.best_match(["text/html", "application/json"]) == "text/html"
+    return takes and "." not in filename.rpartition("/")[2]
 
 
 def _listed(path: str) -> Response:
     with os.scandir(path) as entries:
-        names = sorted(entry.name + "/" * entry.is_dir() for entry in entries if _has_url(entry.name))
+        # entry.is_dir() raises for a link to itself
+        names = sorted(entry.name + "/" * os.path.isdir(entry) for entry in entries if _has_url(entry.name))
     links = "".join(f'<li><a href="./{escape(quote(name))}">{escape(name)}</a>\n' for name in names)
     title = escape(f"Index of {request.path}")
     return current_app.response_class(_PAGE.format(title, links), mimetype="text/html")

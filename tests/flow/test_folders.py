@@ -130,6 +130,25 @@ def test_a_listing(ask, folder):
     assert get("/open").headers["Location"] == "./open/"
 
 
+def test_a_listing_with_what_is_neither_file_nor_folder(ask, folder):
+    get = ask(listing=True)
+    (folder / "open" / "circle").symlink_to("circle")
+    (folder / "open" / "gone").symlink_to("nothing")
+    assert get("/open/").text.count("<li>") == 4
+    assert get("/open/circle").status == get("/open/gone").status == 404
+
+
+@pytest.mark.parametrize(("error", "status"), [(PermissionError, 403), (FileNotFoundError, 404)])
+def test_a_folder_that_is_refused_or_goes_meanwhile(ask, monkeypatch, error, status):
+    get = ask(listing=True)
+
+    def refuse(path):
+        raise error(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert get("/open/").status == status
+
+
 # -- pages that route in the browser
 
 
@@ -144,7 +163,19 @@ def test_a_path_of_the_pages_own(ask, path):
 def test_missing_files_and_data_are_not_found(ask):
     get = ask(fallback="index.html")
     assert get("/assets/gone.js", **PAGE).status == 404
-    assert get("/api/typo", headers={"Accept": "application/json, text/plain, */*"}).status == 404
+    for accepted in (
+        "application/json, text/plain, */*",
+        "application/json; charset=utf-8",
+        "image/*",
+        "text/html;q=0",
+    ):
+        assert get("/api/typo", headers={"Accept": accepted}).status == 404, accepted
+
+
+def test_caches_are_told_what_such_a_page_depends_on(ask):
+    get = ask(fallback="index.html", precompressed=True)
+    assert set(get("/users/7", **PAGE).headers["Vary"].split(", ")) == {"Accept", "Accept-Encoding"}
+    assert get("/app.js", **PAGE).headers["Vary"] == "Accept-Encoding"
 
 
 # -- variants
@@ -163,6 +194,10 @@ def compressed(folder):
         ("gzip, deflate, br, zstd", "br"),
         ("gzip;q=1.0, br;q=0.5", "gzip"),
         ("gzip, br;q=0", "gzip"),
+        ("identity, gzip;q=0.5", None),
+        ("gzip;q=0.5, identity;q=0.5", "gzip"),
+        ("identity;q=1, *;q=0", None),
+        ("gzip;q=x, ;;, br;q=-1", None),
         ("zstd", "zstd"),
         ("*", "br"),
         ("deflate", None),
@@ -211,6 +246,50 @@ def test_a_url_with_a_version_may_be_kept(ask, app, folder):
     with app.test_request_context():
         assert url_for("folder", filename="app.js") != url
     assert get(url).headers["Cache-Control"] == "no-cache"
+
+
+def test_without_the_right_version_nothing_lasts(ask, app, folder, monkeypatch):
+    get = ask(versioned=True)
+
+    def refuse(*args):
+        raise OSError("too many open files")
+
+    with monkeypatch.context() as patch, app.test_request_context():
+        patch.setattr("asyncflask.static_files.open", refuse, raising=False)
+        assert url_for("folder", filename="app.js") == "/app.js"
+    assert get("/app.js").headers["Cache-Control"] == "no-cache"
+    with app.test_request_context():
+        assert url_for("folder", filename="app.js") != "/app.js", "what once failed is not remembered"
+
+
+def test_a_variant_of_an_older_file_is_not_kept_for_a_year(ask, app, folder, compressed):
+    get = ask(versioned=True, precompressed=True)
+    with app.test_request_context():
+        url = url_for("folder", filename="app.js")
+    asked = {"Accept-Encoding": "gzip"}
+    assert get(url, headers=asked).headers["Content-Encoding"] == "gzip"
+    past = (folder / "app.js").stat().st_mtime - 10
+    os.utime(folder / "app.js.gz", (past, past))
+    assert get(url, headers=asked).text == "script"
+    assert get("/app.js", headers=asked).headers["Content-Encoding"] == "gzip"
+
+
+def test_folders_of_one_name_have_versions_of_their_own(app, tmp_path):
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "app.js").write_text("another script")
+    outer = Blueprint("outer", "asyncflask_test", root_path=app.root_path, url_prefix="/outer")
+    inner = Blueprint("inner", "asyncflask_test", root_path=app.root_path, url_prefix="/inner")
+    serve_folder(app, "/", "dist", versioned=True)
+    serve_folder(outer, "/", "two", versioned=True)
+    serve_folder(inner, "/", "dist")
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    app.register_blueprint(outer, name="again", url_prefix="/again")
+    with app.test_request_context():
+        urls = [url_for(f"{name}folder", filename="app.js") for name in ("", "outer.", "again.", "outer.inner.")]
+    versions = [url.partition("?v=")[2] for url in urls]
+    assert versions[0] != versions[1] == versions[2] != "" and versions[3] == ""
+    assert "immutable" in BY_WAY["asgi"](app, urls[1]).headers["Cache-Control"]
 
 
 def test_of_a_blueprint(app, ask):
