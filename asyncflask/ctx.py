@@ -50,24 +50,28 @@ BOUND: tuple[Token[AppContext] | None, ...] = (None,)
 
 
 class Lane:
-    """Where a request runs: `hops`, sync functions go to a thread; `on_loop`, coroutines can be awaited as they are."""
+    """Where a request runs: `hops`, sync functions go to a thread; `on_loop`, coroutines can be awaited as they are.
 
-    __slots__ = ("hops", "name", "on_loop", "side")
+    `later` is the lane of what comes after the view.
+    """
 
-    def __init__(self, name: str, *, hops: bool, on_loop: bool, side: Side = True) -> None:
+    __slots__ = ("hops", "later", "name", "on_loop", "side")
+
+    def __init__(self, name: str, *, hops: bool, on_loop: bool, side: Side = True, later: Lane | None = None) -> None:
         self.name: str = name
         self.hops: bool = hops
         self.on_loop: bool = on_loop
         self.side: Side = side
+        self.later: Lane = self if later is None else later
 
     def __repr__(self) -> str:
         return f"<lane {self.name}>"
 
 
-#: an ``async def`` view: coroutines are awaited, a sync hook is handed to a side thread
-LOOP = Lane("loop", hops=True, on_loop=True)
-#: the same after the view: a hook that gives back, say, a connection does not queue behind hooks that wait for one
+#: after an ``async def`` view: a hook that gives back, say, a connection does not queue behind hooks that wait for one
 LATE = Lane("late", hops=True, on_loop=True, side="late")
+#: an ``async def`` view: coroutines are awaited, a sync hook is handed to a side thread
+LOOP = Lane("loop", hops=True, on_loop=True, later=LATE)
 #: a ``def`` view in its thread: sync hooks are plain calls, a coroutine is handed to the loop
 WORKER = Lane("worker", hops=False, on_loop=False)
 #: everything on the thread that the loop runs in, as ``THREADED = False`` or ``threaded=False`` asks
@@ -270,13 +274,15 @@ class AppContext:
     def bind(self) -> None:
         """Make this current for the rest of the present ``contextvars`` context; `pop` tears down but leaves it bound.
 
-        For whoever owns that context, as the server side does: a body being streamed still sees its request.
+        For whoever owns that context, as the server side does: a body being streamed still sees its request. Does
+        nothing where it is current already.
         """
         outer = current(None)
-        make_current(self)
-        if outer is not None:
-            self._enter(outer)
-        self._tokens = BOUND
+        if outer is not self:
+            make_current(self)
+            if outer is not None:
+                self._enter(outer)
+            self._tokens = BOUND
 
     def _enter(self, outer: AppContext | None) -> None:
         self._outer = outer

@@ -17,7 +17,7 @@ from types import CoroutineType as Coroutine
 
 from werkzeug.exceptions import InternalServerError
 
-from ..ctx import BOUND, LATE, LOOP, current, raise_collected
+from ..ctx import BOUND, current, raise_collected
 from ..lazy import late_module
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
@@ -40,38 +40,40 @@ async def exchange(ctx: AppContext) -> None:
     response: Response | None = None
     try:
         try:
-            if not ctx._tokens:
-                ctx.bind()
+            ctx.bind()
             if ctx.plan.opens or ctx.request_made:
                 await _open(ctx)
-            plan = ctx.plan
-            if plan.full_dispatch is full_dispatch:  # what it would do, but that there need not be a response
-                value = await reply(ctx)
+            if ctx.plan.full_dispatch is not full_dispatch:
+                response = await ctx.plan.full_dispatch(ctx)
+            else:  # what it would do, in line, and without a response where there need not be one
+                try:
+                    value = _begun(ctx)
+                    if value.__class__ is Coroutine or hasattr(value, "__await__"):
+                        value = await value
+                    if ctx.leaves_open and ctx.lifetime is not None:
+                        await ctx.lifetime.view_over()
+                except (Exception, asyncio.CancelledError) as failure:
+                    value = await _failed(ctx, failure)
+                ctx.lane = ctx.lane.later
                 ctx.answer = plain_answer(ctx, value) if ctx.answers_plainly else None
                 if ctx.answer is None:
                     response = await ctx.stages.finalize(ctx, value)
-            else:
-                response = await plan.full_dispatch(ctx)
             if response is not None:
                 ctx.answer = _answer(ctx, response)
         except Exception as caught:
             error, unfit, response = caught, response, None
-            response = await _handled(ctx, caught, unfit)
-            ctx.answer = await _sendable(ctx, response)
+            response, ctx.answer = await _handled(ctx, caught, unfit)
     except BaseException as caught:
         error = caught
         raise
     finally:
         value = None  # it may be an error, in a frame of whose traceback this is
-        if ctx.preserve is not None:
-            ctx.preserve(ctx)
         plan = ctx.plan
-        if (plan if plan.number == plan.version.number else renewed(ctx)).tears_down:
-            await _tear_down(ctx, error, response)
-        elif ctx._tokens is BOUND and current(None) is ctx:
-            ctx._tokens = ()  # what `unbind` does where nothing is unusual
+        stays = ctx.preserve is not None or (plan if plan.number == plan.version.number else renewed(ctx)).tears_down
+        if not stays and ctx._tokens is BOUND and current(None) is ctx:
+            ctx._tokens = ()  # what `_tear_down` comes to where nothing is unusual
         else:
-            ctx.unbind()
+            await _tear_down(ctx, error, response)
         error = None  # an error in a frame of its own traceback is a reference cycle
 
 
@@ -89,26 +91,26 @@ def _answer(ctx: AppContext, response: Response) -> Answer:
     return answer if ctx.answers_plainly else (*answer[:3], response)
 
 
-async def _handled(ctx: AppContext, error: Exception, unfit: Response | None) -> Response:
-    """Return the response to an error nobody handled; `unfit` is one that could not be sent."""
+async def _handled(ctx: AppContext, error: Exception, unfit: Response | None) -> tuple[Response, Answer]:
+    """Return the response to an error nobody handled, and its answer; `unfit` is one that could not be sent."""
     if ctx.lifetime is not None:
         ctx.lifetime.note(error)
     await _drop(ctx, unfit)
     response: Response = await ctx.stages.exception(ctx, error)
-    return response
-
-
-async def _sendable(ctx: AppContext, response: Response) -> Answer:
-    """Return what is to be sent of the response to an error, where even that may have been made unfit by the hooks."""
     try:
-        return _answer(ctx, response)
-    except ValueError as fault:
+        return response, _answer(ctx, response)
+    except ValueError as fault:  # even that may have been made unfit by the hooks
         await _drop(ctx, response)
         ctx.app.logger.error("The response to an error cannot be sent: %s", fault)
-        return _answer(ctx, make_response(ctx.app, InternalServerError()))
+        return response, _answer(ctx, make_response(ctx.app, InternalServerError()))
 
 
 async def _tear_down(ctx: AppContext, error: BaseException | None, response: Response | None) -> None:
+    if ctx.preserve is not None:
+        ctx.preserve(ctx)
+    if not renewed(ctx).tears_down:
+        ctx.unbind()
+        return
     if error is not None and ctx.app.should_ignore_error(error):
         error = None
     if ctx.cancelled is not None:
@@ -150,36 +152,31 @@ async def full_dispatch(ctx: AppContext) -> Response:
 
 async def reply(ctx: AppContext) -> t.Any:
     """Return what answers the request: what a hook gave, or the view, or the handler of an error."""
-    app, stages = ctx.app, ctx.stages
+    try:
+        value = _begun(ctx)
+        if value.__class__ is Coroutine or hasattr(value, "__await__"):
+            value = await value
+        if ctx.leaves_open and ctx.lifetime is not None:
+            await ctx.lifetime.view_over()
+        ctx.lane = ctx.lane.later
+        return value
+    except (Exception, asyncio.CancelledError) as error:
+        return await _failed(ctx, error)
+
+
+def _begun(ctx: AppContext) -> t.Any:
+    """Call the view, or begin with what comes before it; return what answers the request, or an awaitable of that."""
+    app = ctx.app
     if not app._got_first_request:
         app._got_first_request = True
-    value: t.Any = None
-    try:
-        try:
-            if ctx.plan.prepares or ctx.body_has_work:
-                value = await _prepare(ctx)
-            if value is None:
-                dispatch = stages.dispatch  # so written it is found quicker
-                value = dispatch(ctx)
-                if value.__class__ is Coroutine or hasattr(value, "__await__"):
-                    value = await value
-            if ctx.leaves_open and ctx.lifetime is not None:
-                await ctx.lifetime.view_over()
-        finally:
-            if ctx.lane is LOOP:
-                ctx.lane = LATE
-    except (Exception, asyncio.CancelledError) as error:
-        value = await _handle(ctx, error)
-        if ctx.request_made and error is ctx.request.routing_exception:
-            error.__traceback__ = None  # the request refers to it, and its frames to the request
-    try:
-        return value
-    finally:
-        del value  # it may be the error, whose traceback has this frame
+    if ctx.plan.prepares or ctx.body_has_work:
+        return _prepared(ctx)
+    dispatch = ctx.stages.dispatch  # so written it is found quicker
+    return dispatch(ctx)
 
 
-async def _prepare(ctx: AppContext) -> t.Any:
-    """Do what comes before the view; return a value that answers the request instead of it, or None."""
+async def _prepared(ctx: AppContext) -> t.Any:
+    """Do what comes before the view; return what answers the request instead of it, or the view's answer."""
     if ctx.plan.started:
         await announce(ctx, ctx.stages.started, ctx.plan.started)
     if ctx.has_big_form:
@@ -188,19 +185,27 @@ async def _prepare(ctx: AppContext) -> t.Any:
     if value is None and ctx.read_on is not None:
         await read_on(ctx)
     renewed(ctx)
+    if value is None:
+        value = ctx.stages.dispatch(ctx)
+        if value.__class__ is Coroutine or hasattr(value, "__await__"):
+            value = await value
     return value
 
 
-async def _handle(ctx: AppContext, error: BaseException) -> t.Any:
+async def _failed(ctx: AppContext, error: BaseException) -> t.Any:
     """Answer what a hook or the view raised; that an async view was cancelled may be due to one of its tasks."""
+    ctx.lane, raised = ctx.lane.later, error
     try:
         if ctx.lifetime is not None:
             error = await ctx.lifetime.view_failed(error)
         if not isinstance(error, Exception):
             raise error
-        return await ctx.stages.user_exception(ctx, error)
+        value = await ctx.stages.user_exception(ctx, error)
+        if ctx.request_made and raised is ctx.request.routing_exception:
+            raised.__traceback__ = None  # the request refers to it, and its frames to the request
+        return value
     finally:
-        del error  # its traceback has this frame
+        del error, raised  # its traceback has this frame
 
 
 async def read_on(ctx: AppContext) -> None:
