@@ -134,6 +134,10 @@ class SessionInterface:
         """Return the session of a request that has no cookies, without looking at it; None: `open_session` has to."""
         return None
 
+    def may_be_permanent(self, cookie: str) -> bool:
+        """Say whether the session of a cookie could be a permanent one, before it is opened; False is certain."""
+        return True
+
     def save_session(self, app: App, session: SessionMixin, response: Response) -> Awaitable[None] | None:
         """Save the session, as a rule by a cookie on the response. May be `async def`.
 
@@ -252,6 +256,12 @@ _others = late_names(
 )
 
 
+def _may_hold() -> t.Callable[[str, bytes], bool]:
+    from .signing import may_hold  # it and itsdangerous load with the first session
+
+    return may_hold
+
+
 def _is_unreadable(error: Exception) -> bool:
     """Say whether an error of loading is the cookie's fault."""
     from itsdangerous import BadData
@@ -281,6 +291,7 @@ class SecureCookieSessionInterface(SessionInterface):
     key_derivation = "hmac"
     salt = "cookie-session"
     digest_method: staticmethod[..., t.Any] = staticmethod(_lazy_sha1)
+    _may_hold: t.Callable[[str, bytes], bool] = late(_may_hold)
 
     def get_signing_serializer(self, app: App) -> URLSafeTimedSerializer | None:
         """Return what signs and checks cookies, or None without a secret key.
@@ -317,10 +328,18 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def session_without_cookies(self, app: App) -> SecureCookieSession | None:
         """Return the empty session that `open_session` would, unless that or the signer is another's."""
+        return self.session_class() if self._is_as_it_was and self.lazy_open and app.secret_key else None
+
+    @property
+    def _is_as_it_was(self) -> bool:
         own, kind = self.__dict__, type(self)
         is_ours = kind is SecureCookieSessionInterface and kind.open_session is _open_session
-        is_ours = is_ours and len(own) == ("_serializers" in own)
-        return self.session_class() if is_ours and self.lazy_open and app.secret_key else None
+        return is_ours and len(own) == ("_serializers" in own)
+
+    def may_be_permanent(self, cookie: str) -> bool:
+        """As `SessionInterface` has it: one whose cookie does not even have the word in it is none."""
+        is_plain_json = self._is_as_it_was and getattr(self.serializer, "has_own_tags_only", False)
+        return not is_plain_json or self._may_hold(cookie, b"_permanent")
 
     def open_session(self, app: App, request: Request) -> SecureCookieSession | None:
         """Read the cookie. One that is expired, forged or unreadable makes an empty session."""

@@ -237,6 +237,11 @@ class TaggedJSONSerializer:
             self.tags[made.key] = made
         self.order.insert(len(self.order) if index is None else index, made)
 
+    @property
+    def has_own_tags_only(self) -> bool:
+        """Whether it writes as this class does, with the tags that it has by default."""
+        return type(self) is TaggedJSONSerializer and self.order == self._own
+
     def tag(self, value: t.Any) -> t.Any:
         """Return `value` in types that JSON has, tagged where it needs to be."""
         if type(value) in AS_IT_IS and self.order == self._own:

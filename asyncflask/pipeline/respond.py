@@ -222,7 +222,8 @@ def session_may_need_saving(ctx: AppContext) -> bool:
         return True
     if not ctx.has_cookies or not app.config["SESSION_REFRESH_EACH_REQUEST"]:
         return False
-    return app.session_interface.get_cookie_name(app) in ctx.request.cookies
+    cookie = ctx.request.cookies.get(app.session_interface.get_cookie_name(app))
+    return cookie is not None and app.session_interface.may_be_permanent(cookie)
 
 
 def save_session(ctx: AppContext, response: Response) -> t.Awaitable[None] | None:

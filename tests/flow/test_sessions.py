@@ -6,9 +6,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from itsdangerous import URLSafeTimedSerializer
 from werkzeug.http import parse_date
 
 from asyncflask import App, flash, get_flashed_messages, message_flashed, request, request_finished, session
+from asyncflask.plain import is_plain
 from asyncflask.sessions import SecureCookieSessionInterface
 
 from .colours import COLOURS, both
@@ -154,6 +156,26 @@ def test_a_permanent_session_is_sent_again_if_it_is_to_be_refreshed(app, asked, 
     assert ("Vary" in got.headers) is (sent or read)
     if sent:
         assert cookie_of(got)[1]["expires"] and got.headers["Vary"] == "Cookie"
+
+
+@pytest.mark.skipif(is_plain(), reason="with the short ways off every session is opened")
+@pytest.mark.parametrize("permanent", [True, False])
+def test_a_session_that_nobody_touches_is_opened_only_if_it_may_be_permanent(
+    app, asked, colour, permanent, monkeypatch
+):
+    both(app, lambda: setattr(session, "permanent", permanent) or change(), "/change")
+    both(app, lambda: session.pop("_permanent") * 0 or "", "/popped")
+    both(app, lambda: "", "/other")
+    opened = []
+    loads = URLSafeTimedSerializer.loads
+    monkeypatch.setattr(URLSafeTimedSerializer, "loads", lambda *args, **kw: opened.append(1) or loads(*args, **kw))
+    pair, _ = cookie_of(asked(f"/{colour}/change"))  # the key is there, be it with the value False
+    got = asked(f"/{colour}/other", headers={"Cookie": f"a=b; {pair}; c=d"})
+    assert len(opened) == 1 and ("Set-Cookie" in got.headers) is permanent
+    pair, _ = cookie_of(asked(f"/{colour}/popped", headers={"Cookie": pair}))
+    opened.clear()
+    got = asked(f"/{colour}/other", headers={"Cookie": f"a=b; {pair}; c=d"})
+    assert not opened and not {"Set-Cookie", "Vary"} & set(got.headers)
 
 
 def test_lifetime_may_be_seconds(app, asked):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import datetime
 import uuid
 from types import SimpleNamespace
 
 import itsdangerous
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from markupsafe import Markup
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.http import parse_date
 from werkzeug.wrappers import Response
 
-from asyncflask.json.tag import TaggedJSONSerializer
+from asyncflask.json.tag import JSONTag, TaggedJSONSerializer
 from asyncflask.sessions import (
     NullSession,
     SecureCookieSession,
@@ -431,3 +434,65 @@ def test_names_that_extensions_import():
     assert SecureCookieSessionInterface.serializer is session_json_serializer
     assert SecureCookieSessionInterface.digest_method is _lazy_sha1
     assert _lazy_sha1(b"a").hexdigest() == "86f7e437faa5a7fce15d1ddcb9eaeaea377667b8"
+
+
+# -- whether a session could be permanent, before it is opened
+
+contents = st.dictionaries(
+    st.sampled_from(["a", "_permanent", "permanent", "_user_id", "grün", '"', "long"]),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=40) | st.just("_permanent") | st.just("ab" * 200),
+)
+
+
+@given(contents, st.sampled_from(["", "x", ".", "="]), st.integers(-3, 3))
+def test_a_session_that_cannot_be_permanent_is_not(contents, junk, cut):
+    app, interface = make_app(), SecureCookieSessionInterface()
+    cookie = interface.get_signing_serializer(app).dumps(contents)
+    for sent in (cookie, cookie[cut:], cookie + junk, junk + cookie):
+        request = SimpleNamespace(cookies=ImmutableMultiDict({"session": sent}))
+        if not interface.may_be_permanent(sent):
+            assert "_permanent" not in interface.open_session(app, request)
+    assert interface.may_be_permanent(cookie) == ("_permanent" in str(contents))
+
+
+@pytest.mark.parametrize("cookie", ["", ".", "...", "a.b.c", ".a.b.c", "é.b.c", ".eJw.b.c", "a.b", "a" * 9000])
+def test_a_cookie_that_is_none_of_ours_makes_no_error(app, interface, cookie):
+    assert interface.may_be_permanent(cookie) or not interface.open_session(app, request_with(cookie))
+
+
+def test_no_bomb_goes_off(app, interface):
+    cookie = interface.get_signing_serializer(app).dumps({"a": "0" * 1_000_000})
+    assert cookie[0] == "." and len(cookie) < 2000
+    assert interface.may_be_permanent(cookie)
+
+
+class Hidden(JSONTag):
+    """Writes a whole session so that no word of it can be seen."""
+
+    key = " h"
+
+    def check(self, value):
+        return isinstance(value, dict)
+
+    def to_json(self, value):
+        return repr(value).encode().hex()
+
+    def to_python(self, value):
+        return ast.literal_eval(bytes.fromhex(value).decode())
+
+
+def test_an_interface_of_ones_own_is_asked_for_the_session(app, interface):
+    cookie = interface.get_signing_serializer(app).dumps({"a": 1})
+    assert not interface.may_be_permanent(cookie)
+    assert type("Own", (SecureCookieSessionInterface,), {})().may_be_permanent(cookie)
+    interface.serializer = TaggedJSONSerializer()
+    assert interface.may_be_permanent(cookie)
+    assert SessionInterface().may_be_permanent(cookie)
+
+
+def test_tags_of_ones_own_may_hide_that_it_is_permanent(app, interface, monkeypatch):
+    serializer = TaggedJSONSerializer()
+    monkeypatch.setattr(SecureCookieSessionInterface, "serializer", serializer)
+    assert not interface.may_be_permanent(interface.get_signing_serializer(app).dumps({"a": 1}))
+    serializer.register(Hidden, index=0)
+    assert interface.may_be_permanent(interface.get_signing_serializer(app).dumps({"_permanent": True}))
