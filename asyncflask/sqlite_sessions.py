@@ -10,6 +10,7 @@ import threading
 import time
 import typing as t
 from collections.abc import MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 
 from .server_sessions import Change, MemoryStore, ServerSessionInterface, StoreUnavailable
 
@@ -21,7 +22,11 @@ _AT_FIRST = (
     "PRAGMA synchronous = NORMAL",
     f"CREATE TABLE IF NOT EXISTS sessions {_COLUMNS}",
     f"CREATE TABLE IF NOT EXISTS moved {_COLUMNS}",
+    "CREATE INDEX IF NOT EXISTS sessions_until ON sessions (until)",
+    "CREATE INDEX IF NOT EXISTS moved_until ON moved (until)",
 )
+_AT_ONCE = 1000
+"""Most rows that one request removes of those that are over: others wait for it."""
 
 
 class Table(MutableMapping[str, tuple[T, float]]):
@@ -43,7 +48,10 @@ class Table(MutableMapping[str, tuple[T, float]]):
         row = self._do("SELECT value, until FROM {} WHERE sid = ?", sid).fetchone()
         if row is None:
             raise KeyError(sid)
-        return json.loads(row[0]), row[1]
+        try:
+            return json.loads(row[0]), row[1]
+        except ValueError:  # spoilt: as good as gone
+            raise KeyError(sid) from None
 
     def __setitem__(self, sid: str, kept: tuple[T, float]) -> None:
         self._do("INSERT OR REPLACE INTO {} VALUES (?, ?, ?)", sid, json.dumps(kept[0]), kept[1])
@@ -59,9 +67,10 @@ class Table(MutableMapping[str, tuple[T, float]]):
         count: int = self._do("SELECT count(*) FROM {}").fetchone()[0]
         return count
 
-    def forget_until(self, now: float) -> None:
-        """Remove what is over."""
-        self._do("DELETE FROM {} WHERE until <= ?", now)
+    def forget_until(self, now: float) -> bool:
+        """Remove what is over, as much as may be at once; return whether there may be more."""
+        over = "SELECT sid FROM {0} WHERE until <= ? LIMIT ?"
+        return self._do(f"DELETE FROM {{0}} WHERE sid IN ({over})", now, _AT_ONCE).rowcount == _AT_ONCE
 
 
 class SQLiteStore(MemoryStore):
@@ -81,7 +90,10 @@ class SQLiteStore(MemoryStore):
         self.path: str = os.path.abspath(path)
         self.timeout = timeout
         self._lock = threading.RLock()
-        self._connections: dict[int, sqlite3.Connection] = {}  # by process: none may be taken into a fork
+        # By process: a fork has neither the thread, nor may it use the connection.
+        self._threads: dict[int, ThreadPoolExecutor] = {}
+        self._connections: dict[int, sqlite3.Connection] = {}
+        self._failures = 0
         self.sessions = Table("sessions", self._database)
         self.moved = Table("moved", self._database)
 
@@ -99,15 +111,24 @@ class SQLiteStore(MemoryStore):
             self._connections[os.getpid()] = found
         return found
 
-    async def _in_thread(self, work: t.Callable[..., T], *values: t.Any) -> T:
-        def locked() -> T:
-            with self._lock:
-                return work(*values)
+    def _thread(self) -> ThreadPoolExecutor:
+        # One of its own: requests that wait for the file are in the way of nothing else.
+        return self._threads.setdefault(os.getpid(), ThreadPoolExecutor(1, "sqlite-sessions"))
 
-        try:
-            return await asyncio.to_thread(locked)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"Sessions cannot be kept in {self.path!r}: {error}.") from error
+    async def _in_thread(self, work: t.Callable[..., T], *values: t.Any) -> T:
+        failures = self._failures
+
+        def locked() -> T:
+            try:
+                if self._failures != failures:  # of one that was in front of this one: it need not wait as long, too
+                    raise sqlite3.OperationalError("it could not be used by a request that was first")
+                with self._lock:
+                    return work(*values)
+            except (sqlite3.Error, OSError) as error:
+                self._failures += 1
+                raise StoreUnavailable(f"Sessions cannot be kept in {self.path!r}: {error}.") from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread(), locked)
 
     async def load(self, sid: str) -> dict[str, str] | None:
         """Return the values of a session."""
@@ -130,9 +151,10 @@ class SQLiteStore(MemoryStore):
         return sid
 
     def forget_until(self, now: float) -> None:
-        """Remove what is over."""
+        """Remove what is over; if that is much, the next change goes on with it."""
         for table in (self.sessions, self.moved):
-            t.cast("Table[t.Any]", table).forget_until(now)
+            if t.cast("Table[t.Any]", table).forget_until(now):
+                self._sweep_at = now
 
     async def begin(self) -> None:
         """Open the file, and make it if it is not there. Raises StoreUnavailable."""
@@ -140,13 +162,14 @@ class SQLiteStore(MemoryStore):
 
     async def end(self) -> None:
         """Close the file; whoever needs it afterwards opens it again."""
-        await self._in_thread(self.close)
+        await asyncio.get_running_loop().run_in_executor(self._thread(), self.close)
 
     def close(self) -> None:
         """`end`, as a plain function."""
-        found = self._connections.pop(os.getpid(), None)
-        if found is not None:
-            found.close()
+        with self._lock:
+            found = self._connections.pop(os.getpid(), None)
+            if found is not None:
+                found.close()
 
 
 class SQLiteSessionInterface(ServerSessionInterface):

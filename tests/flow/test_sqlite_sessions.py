@@ -157,3 +157,44 @@ def test_an_application_whose_file_cannot_be_used_answers_503(path, caplog):
         assert client.get("/").status_code == 503
     assert "Is a directory" in caplog.text
     app.close_threads()
+
+
+async def test_a_file_in_use_keeps_each_request_waiting_only_once(path, open_store):
+    store = open_store(timeout=0.01)
+    await store.begin()
+    begun = []
+    store._database().set_trace_callback(lambda sql: begun.append(sql) if sql.startswith("BEGIN") else None)
+    other = sqlite3.connect(path, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        with store._lock:
+            saving = [asyncio.ensure_future(store.save(made(None, new=new_id(), x="1"))) for _ in range(50)]
+            await asyncio.sleep(0)  # all of them stand in the queue
+            await asyncio.wait_for(asyncio.to_thread(str), 30)  # in which nobody else's work stands
+        ends = await asyncio.gather(*saving, return_exceptions=True)
+    finally:
+        other.close()
+    assert {type(end) for end in ends} == {StoreUnavailable} and len(begun) == 1
+    await store.save(made(None, new=new_id(), x="1"))
+
+
+async def test_much_that_is_over_is_removed_little_by_little(open_store, monkeypatch):
+    monkeypatch.setattr("asyncflask.sqlite_sessions._AT_ONCE", 2)
+    now = 0.0
+    store = open_store(now=lambda: now)
+    await store.save(made(None, new="x", x="1", lifetime=1000))
+    for _ in range(5):
+        await store.save(made(None, new=new_id(), x="1"))
+    now, lengths = 101.0, []
+    for _ in range(4):
+        await store.save(made("x", x="2"))
+        lengths.append(len(store.sessions))
+    assert lengths == [4, 2, 1, 1]
+
+
+async def test_a_spoilt_value_is_no_session(open_store):
+    store, sid = open_store(), new_id()
+    await store.save(made(None, new=sid, x="1"))
+    store._database().execute("UPDATE sessions SET value = '{'")
+    assert await store.load(sid) is None
+    assert await store.save(made(sid, x="2")) is None
