@@ -8,14 +8,18 @@ from __future__ import annotations
 import hmac
 import typing as t
 import zlib
+from binascii import b2a_base64
 
 from itsdangerous import BadData, HMACAlgorithm, TimestampSigner, URLSafeTimedSerializer
-from itsdangerous.encoding import base64_decode, base64_encode, want_bytes
+from itsdangerous.encoding import base64_decode, base64_encode, int_to_bytes, want_bytes
 from itsdangerous.url_safe import URLSafeSerializerMixin
 
 SHORT = 100
 """Up to so many bytes it costs much less to find out that a text cannot be compressed than to compress it."""
 
+
+TINY = 11
+"""Up to so many bytes no text can be compressed: one letter and a repetition of it take 10."""
 
 PEEK = 16 * 1024
 """The most bytes that a cookie nobody has checked is decompressed to."""
@@ -62,6 +66,7 @@ class KeepingSigner(TimestampSigner):
         super().__init__(*args, **kwargs)
         if type(self.algorithm) is HMACAlgorithm:
             self.algorithm = KeepingAlgorithm(self.digest_method)
+        self._moment: tuple[int, bytes] = 0, b""
 
     def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
         """Return the key that a secret key gives with this signer's salt."""
@@ -70,6 +75,20 @@ class KeepingSigner(TimestampSigner):
         if secret not in kept:
             kept[secret] = super().derive_key(secret)
         return kept[secret]
+
+    def get_signature(self, value: str | bytes) -> bytes:
+        """Return the signature of a value, as URL-safe text in bytes."""
+        return url_safe(self.algorithm.get_signature(self.derive_key(), want_bytes(value)))
+
+    def sign(self, value: str | bytes) -> bytes:
+        """Return a value with the time, which is written once a second, and the signature of both behind it."""
+        moment, written = self._moment
+        now = self.get_timestamp()
+        if now != moment:
+            written = self.sep + base64_encode(int_to_bytes(now))
+            self._moment = now, written
+        signed = want_bytes(value) + written
+        return signed + self.sep + self.get_signature(signed)
 
 
 class CookieSerializer(URLSafeTimedSerializer):
@@ -87,10 +106,18 @@ class CookieSerializer(URLSafeTimedSerializer):
     def dump_payload(self, obj: t.Any) -> bytes:
         """Return the value as URL-safe text in bytes, compressed where that is shorter."""
         text = super(URLSafeSerializerMixin, self).dump_payload(obj)  # that one would compress it in any case
-        if len(text) <= SHORT and not shrinks(text):
-            return base64_encode(text)
+        if len(text) <= SHORT and (len(text) <= TINY or not shrinks(text)):
+            return url_safe(text)
         compressed = zlib.compress(text)
-        return base64_encode(text) if len(compressed) >= len(text) - 1 else b"." + base64_encode(compressed)
+        return url_safe(text) if len(compressed) >= len(text) - 1 else b"." + url_safe(compressed)
+
+
+def url_safe(data: bytes) -> bytes:
+    """Return bytes in the base64 of itsdangerous: for URLs, without padding."""
+    return b2a_base64(data, newline=False).translate(_FOR_URLS).rstrip(b"=")
+
+
+_FOR_URLS = bytes.maketrans(b"+/", b"-_")
 
 
 def shrinks(text: bytes) -> bool:

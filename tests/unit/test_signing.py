@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from itsdangerous import BadSignature, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous import BadSignature, HMACAlgorithm, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_encode
 
-from asyncflask.signing import SHORT, CookieSerializer
+from asyncflask.signing import SHORT, TINY, CookieSerializer, url_safe
 
 HOW = {"digest_method": hashlib.sha1, "key_derivation": "hmac"}
 repetitive = st.builds(lambda text, n: text * n, st.text(min_size=1, max_size=12), st.integers(1, 30))
@@ -35,6 +37,42 @@ def test_around_the_length_up_to_which_compression_is_tried_out(piece, size):
     ours, theirs = both("key")
     value = (piece * size)[:size]
     assert ours.dump_payload(value) == theirs.dump_payload(value)
+
+
+def test_what_is_tiny_never_shrinks():
+    for size in range(TINY + 1):
+        for text in (b"0" * size, bytes(size), b'"' + b"a" * (size - 2) + b'"', b"ab" * (size // 2)):
+            assert len(zlib.compress(text)) >= len(text) - 1
+    ours, theirs = both("key")
+    for value in ("a" * 9, "a" * 10, {"a": 1}, "", 1):
+        assert ours.dump_payload(value) == theirs.dump_payload(value)
+
+
+@given(st.binary(max_size=40))
+def test_base64_is_that_of_itsdangerous(data):
+    assert url_safe(data) == base64_encode(data)
+
+
+@given(st.binary(max_size=40) | st.text(max_size=40), st.lists(st.integers(1, 3_000_000_000), max_size=4))
+def test_a_signature_is_itsdangerous_own_at_any_time(value, moments):
+    ours, theirs = (serializer.make_signer() for serializer in both("old", "new"))
+    for moment in (*moments, 1_700_000_000, 1_700_000_000):
+        for signer in (ours, theirs):
+            signer.get_timestamp = lambda moment=moment: moment
+        assert ours.sign(value) == theirs.sign(value)
+        assert ours.get_signature(value) == theirs.get_signature(value)
+        assert theirs.unsign(ours.sign(value)) == ours.unsign(theirs.sign(value))
+
+
+def test_another_algorithm_stays():
+    class Other(HMACAlgorithm):
+        pass
+
+    algorithm = Other(hashlib.sha256)
+    how = {"algorithm": algorithm, "key_derivation": "none"}
+    ours, theirs = (kind(["key"], "salt", signer_kwargs=how) for kind in (CookieSerializer, URLSafeTimedSerializer))
+    assert ours.make_signer().algorithm is algorithm
+    assert theirs.loads(ours.dumps([1])) == [1]
 
 
 def test_either_reads_what_the_other_wrote(monkeypatch):
