@@ -167,8 +167,8 @@ def test_a_session_that_nobody_touches_is_opened_only_if_it_may_be_permanent(
     both(app, lambda: session.pop("_permanent") * 0 or "", "/popped")
     both(app, lambda: "", "/other")
     opened = []
-    loads = URLSafeTimedSerializer.loads
-    monkeypatch.setattr(URLSafeTimedSerializer, "loads", lambda *args, **kw: opened.append(1) or loads(*args, **kw))
+    load = URLSafeTimedSerializer.load_payload
+    monkeypatch.setattr(URLSafeTimedSerializer, "load_payload", lambda *args: opened.append(1) or load(*args))
     pair, _ = cookie_of(asked(f"/{colour}/change"))  # the key is there, be it with the value False
     got = asked(f"/{colour}/other", headers={"Cookie": f"a=b; {pair}; c=d"})
     assert len(opened) == 1 and ("Set-Cookie" in got.headers) is permanent

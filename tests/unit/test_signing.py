@@ -8,7 +8,7 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from itsdangerous import BadSignature, HMACAlgorithm, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous import BadData, BadSignature, HMACAlgorithm, TimestampSigner, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode
 
 from asyncflask.signing import SHORT, TINY, CookieSerializer, url_safe
@@ -62,6 +62,41 @@ def test_a_signature_is_itsdangerous_own_at_any_time(value, moments):
         assert ours.sign(value) == theirs.sign(value)
         assert ours.get_signature(value) == theirs.get_signature(value)
         assert theirs.unsign(ours.sign(value)) == ours.unsign(theirs.sign(value))
+
+
+def outcome(load, *args, **kwargs):
+    try:
+        return load(*args, **kwargs)
+    except BadData as error:
+        return type(error), str(error), getattr(error, "payload", None), getattr(error, "date_signed", None)
+
+
+@settings(deadline=None)
+@given(
+    values,
+    st.sampled_from([0, 5, 59, 60, 61, 10_000_000_000]),
+    st.sampled_from([None, 0, 60, 10**12]),
+    st.integers(0, 80),
+    st.sampled_from(["", ".", "A", "=", "é"]),
+    st.sampled_from(["new", "old", "other"]),
+)
+def test_what_is_read_is_what_itsdangerous_reads(value, age, max_age, at, junk, key):
+    text = both(key)[1].dumps(value)
+    now = TimestampSigner("").get_timestamp() + age
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TimestampSigner, "get_timestamp", lambda self: now)
+        ours, theirs = both("old", "new")
+        for sent in (text, text[:at] + junk + text[at:], text[:at] + junk + text[at + 1 :], text[:-1] + "B"):
+            for how in ({}, {"return_timestamp": True}, {"salt": b"other"}):
+                expected = outcome(theirs.loads, sent, max_age=max_age, **how)
+                assert outcome(ours.loads, sent, max_age=max_age, **how) == expected
+
+
+def test_reading_takes_the_short_way(monkeypatch):
+    ours, _ = both("old", "new")
+    text = ours.dumps({"a": 1})
+    monkeypatch.setattr(TimestampSigner, "unsign", None)
+    assert ours.loads(text, max_age=60) == {"a": 1}
 
 
 def test_another_algorithm_stays():
