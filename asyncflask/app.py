@@ -220,7 +220,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         websocket = self.websocket_class.from_websocket_scope(scope, path=path, root_path=root_path, line=line)
         websocket.json_module = self.json
         ctx = AppContext(self, request=websocket)
-        ctx.has_cookies = has_cookies
+        ctx.has_cookies = has_cookies or self.websocket_class.finds_cookies()
         ctx.scope = scope
         ctx.stages = self.websocket_stages
         opening.begin(ctx, "GET", path, upgrade=True)

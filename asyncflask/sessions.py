@@ -159,7 +159,8 @@ class SessionInterface:
 
     def is_null_session(self, obj: object) -> bool:
         """Say whether an object is such a session."""
-        return self.null_session_class in type(obj).__mro__  # isinstance asks abstract classes, which takes long
+        # isinstance asks abstract classes, which takes long; `obj` may be the proxy, which tells of another class
+        return self.null_session_class in obj.__class__.__mro__
 
     def should_set_cookie(self, app: App, session: SessionMixin) -> bool:
         """Say whether the answer sets the cookie: the session was changed, or is permanent and refreshed each time."""

@@ -13,7 +13,7 @@ from weakref import WeakMethod, ref
 
 from ..ctx import INLINE, LOOP, WORKER, Lane
 from ..lazy import late_module
-from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
+from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down, connections
 from ..threads import InThread, OnLoop, run_anywhere, run_async
 from .limit import in_time
 from .plainly import Plainly
@@ -60,6 +60,11 @@ def hearers(app: App, signal: Signal) -> tuple[Hearer, ...]:
 
 def _weak(receiver: t.Callable[..., t.Any]) -> t.Callable[[], t.Any]:
     return WeakMethod(receiver) if isinstance(receiver, MethodType) else ref(receiver)
+
+
+def _is_connected(signal: Signal, receiver: t.Callable[..., t.Any]) -> bool:
+    known = list(signal.receivers.values())
+    return any((stored() if isinstance(stored, ref) else stored) == receiver for stored in known)
 
 
 def begin(lane: Lane, function: t.Callable[..., t.Any], asynchronous: bool, *args: t.Any) -> t.Any:
@@ -303,7 +308,7 @@ def _steps(app: App, functions: t.Iterable[t.Callable[..., t.Any]]) -> tuple[Ste
 
 async def preprocess(ctx: AppContext) -> ResponseReturnValue | None:
     """Run the URL value preprocessors and the before hooks; the first value that is not None ends the matter."""
-    plan = ctx.plan
+    plan = renewed(ctx)
     for process in plan.url_processors:
         await call(ctx.lane, process, is_async(process), ctx.request.endpoint, ctx.request.view_args)
     for function, asynchronous in plan.before:
@@ -327,9 +332,11 @@ async def announce(
     """Send a signal to receivers that are known already (`hearers`)."""
     if signal.is_muted:
         return
-    app = ctx.app
+    app, number = ctx.app, connections.number
     for receiver, is_weak, asynchronous in those:
         if is_weak and (receiver := receiver()) is None:  # it has been collected
+            continue
+        if connections.number != number and not _is_connected(signal, receiver):  # one before it has seen to that
             continue
         if asynchronous and ctx.lane.on_loop:
             await receiver(app, **values)

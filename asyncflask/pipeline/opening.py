@@ -40,7 +40,7 @@ def open_exchange(
     ctx.request_made = ctx.touched = ctx.body_has_work = ctx.leaves_open = False
     ctx._tokens = ()
     ctx.answers_plainly = True
-    ctx.has_cookies = b"cookie" in headers
+    ctx.has_cookies = b"cookie" in headers or stages.finds_cookies
     if b"upgrade" not in headers:
         find = stages.find
         found = find(method, path)

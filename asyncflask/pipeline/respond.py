@@ -32,6 +32,7 @@ _JSON = (dict, list)
 
 _GET_RESPONSE = HTTPException.get_response
 _PARTS = ("get_headers", "get_body", "get_description")
+_OWN_PARTS = frozenset({"get_response", *_PARTS})
 
 _KINDS = (
     "The return type must be a string, dict, list, tuple with headers or status, Response instance, or WSGI callable,"
@@ -49,8 +50,9 @@ def make_response(app: App, rv: t.Any) -> Response:
     Raises:
         TypeError: for anything else, None first of all.
     """
-    if rv.__class__ in _TEXT:
-        return app.response_class(rv)
+    kind = app.response_class
+    if rv.__class__ in _TEXT and kind.is_made_as_ours:
+        return kind(rv)
     status: t.Any = None
     headers: t.Any = None
     if isinstance(rv, tuple):
@@ -60,7 +62,6 @@ def make_response(app: App, rv: t.Any) -> Response:
             f"The view function for {request.endpoint!r} did not return a valid response. The function either"
             " returned None or ended without a return statement."
         )
-    kind = app.response_class
     response: Response
     if isinstance(rv, kind):
         response = rv
@@ -95,6 +96,8 @@ def _unpack(value: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
 def _of_error(kind: type[Response], error: HTTPException) -> Response | None:
     """Return an HTTP exception as a response, if that is all written by Werkzeug, which doesn't look at the environ."""
     if error.response is not None or not kind.is_made_as_ours or type(error).get_response is not _GET_RESPONSE:
+        return None
+    if error.code is None or not _OWN_PARTS.isdisjoint(vars(error)):
         return None
     if any(getattr(type(error), name).__module__ != _GET_RESPONSE.__module__ for name in _PARTS):
         return None
@@ -189,7 +192,7 @@ async def process(ctx: AppContext, response: R) -> R:
     if ctx.after_functions is not None:
         for function in ctx.after_functions:
             response = await call(lane, function, is_async(function), response)
-    for function, asynchronous in ctx.plan.after:
+    for function, asynchronous in renewed(ctx).after:
         if asynchronous and lane.on_loop:
             response = await t.cast(t.Any, function(response))
         elif hasattr(response := begin(lane, function, asynchronous, response), "__await__"):

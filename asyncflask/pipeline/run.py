@@ -45,6 +45,7 @@ async def exchange(ctx: AppContext) -> None:
                 await _open(ctx)
             if ctx.plan.full_dispatch is not full_dispatch:
                 response = await ctx.plan.full_dispatch(ctx)
+                ctx.answer = _answer(ctx, response)
             else:  # what it would do, in line, and without a response where there need not be one
                 try:
                     value = _begun(ctx)
@@ -58,13 +59,12 @@ async def exchange(ctx: AppContext) -> None:
                 ctx.answer = plain_answer(ctx, value) if ctx.answers_plainly else None
                 if ctx.answer is None:
                     response = await ctx.stages.finalize(ctx, value)
-            if response is not None:
-                ctx.answer = _answer(ctx, response)
+                    ctx.answer = _answer(ctx, response)
         except Exception as caught:
             error, unfit, response = caught, response, None
             response, ctx.answer = await _handled(ctx, caught, unfit)
     except BaseException as caught:
-        error = caught
+        error = caught if error is None else error  # what ended the request, not what its handler raised after that
         raise
     finally:
         value = None  # it may be an error, in a frame of whose traceback this is
@@ -83,9 +83,15 @@ async def _open(ctx: AppContext) -> None:
     await open_session(ctx)
     if appcontext_pushed.receivers:
         await emit(ctx, appcontext_pushed)
+        renewed(ctx)
 
 
-def _answer(ctx: AppContext, response: Response) -> Answer:
+def _answer(ctx: AppContext, response: Response | None) -> Answer:
+    if response is None:
+        raise TypeError(
+            "There is no response any more: a function that runs after the view, of 'after_request' or"
+            " 'after_this_request', returned None. It has to return the response, or another one."
+        )
     request = ctx.request if ctx.request_made or response.reads_environ else None
     answer = response.asgi_answer(ctx.method if request is None else request.method, request)
     return answer if ctx.answers_plainly else (*answer[:3], response)
@@ -99,7 +105,7 @@ async def _handled(ctx: AppContext, error: Exception, unfit: Response | None) ->
     response: Response = await ctx.stages.exception(ctx, error)
     try:
         return response, _answer(ctx, response)
-    except ValueError as fault:  # even that may have been made unfit by the hooks
+    except (TypeError, ValueError) as fault:  # even that may have been made unfit by the hooks
         await _drop(ctx, response)
         ctx.app.logger.error("The response to an error cannot be sent: %s", fault)
         return response, _answer(ctx, make_response(ctx.app, InternalServerError()))
@@ -179,6 +185,7 @@ async def _prepared(ctx: AppContext) -> t.Any:
     """Do what comes before the view; return what answers the request instead of it, or the view's answer."""
     if ctx.plan.started:
         await announce(ctx, ctx.stages.started, ctx.plan.started)
+        renewed(ctx)
     if ctx.has_big_form:
         await InThread(ctx.request.parse_ahead)
     value = await ctx.stages.preprocess(ctx) if ctx.plan.preprocesses else None

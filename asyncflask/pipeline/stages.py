@@ -127,6 +127,8 @@ class Stages:
         #: whether nobody can tell that a request is made when it is first touched
         self.request_class: type[Request] = app.request_class
         self.makes_requests_late: bool = self.request_class.is_made_quietly()
+        #: whether cookies may come with a request that has no header for them
+        self.finds_cookies: bool = app.request_class.finds_cookies()
         #: whether changes of the configuration are told; else nothing that was decided from it holds for long
         self.knows_config: bool = isinstance(app.config, Config) and type(app.config).__getitem__ is dict.__getitem__
 

@@ -233,6 +233,11 @@ class Request(BaseRequest):
         ours = all(getattr(cls, name, None) is getattr(Request, name, None) for name in names)
         return ours and cls.from_scope.__func__ is Request.from_scope.__func__  # type: ignore[attr-defined]
 
+    @classmethod
+    def finds_cookies(cls) -> bool:
+        """Whether it may have cookies without a header for them, as a subclass can take them from somewhere else."""
+        return any(getattr(cls, name) is not getattr(Request, name) for name in ("cookies", "headers"))
+
     @property
     def asgi_body(self) -> Body | BodyStream | None:
         """The body that the ASGI side feeds; ``None`` if it was not read, or if the request is a WSGI one."""

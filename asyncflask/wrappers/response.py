@@ -175,7 +175,8 @@ class Response(Recast, BaseResponse):
     #: After how many seconds without a piece of the body something is sent in its place, and what.
     heartbeat: tuple[float, bytes] | None = None
 
-    #: Whether making one does what it does for this class and no more. Set for each subclass.
+    #: Whether making one, of a body or another response, does what it does for this class and no more. Set for each
+    #: subclass.
     is_made_as_ours: bool = not is_plain()
 
     _made_lazily = not is_plain()
@@ -205,7 +206,10 @@ class Response(Recast, BaseResponse):
         cls._is_closed_simply = all(getattr(cls, name) is getattr(Response, name) for name in (*SEAMS, *closing))
         ours = all(getattr(cls, name) is getattr(Response, name) for name in SEAMS)
         cls._made_lazily = ours and Response._made_lazily
-        cls.is_made_as_ours = cls._made_lazily and cls.__init__ is Response.__init__
+        makers = ("__new__", "__init__", "__setattr__", "__getattribute__")
+        made_as_ours = all(getattr(cls, name) is getattr(Response, name) for name in makers)
+        forced_as_ours = cls.force_type.__func__ is Response.force_type.__func__  # type: ignore[attr-defined]
+        cls.is_made_as_ours = cls._made_lazily and made_as_ours and forced_as_ours
 
     def __init__(
         self,
@@ -367,7 +371,7 @@ class Response(Recast, BaseResponse):
                 return code, start, b"" if request_method == "HEAD" else plain_body, None
         status, pairs = self.asgi_start(request_method, request)
         pieces: Any = own.get("response")
-        if pieces.__class__ is list and len(pieces) == 1 and self._is_closed_simply and not own["_on_close"]:
+        if pieces.__class__ is list and len(pieces) == 1 and self._is_closed_simply and not own.get("_on_close"):
             piece = pieces[0]
             if piece.__class__ is bytes:
                 return status, pairs, piece if request_method != "HEAD" and is_ordinary(status) else b"", None

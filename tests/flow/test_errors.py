@@ -189,6 +189,22 @@ def test_an_error_of_a_handler_is_500(app, asked, view_kind, handler_kind):
     assert asked("/").status == 500
 
 
+def test_an_error_of_the_handler_of_500_leaves_the_first_one_to_teardown(app, asked, view_kind, handler_kind):
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.logger.disabled = True
+    ended = []
+
+    def handler(error):
+        raise Special from error
+
+    raising(app, view_kind, KeyError())
+    app.register_error_handler(500, of_kind(handler_kind, handler))
+    app.teardown_request(lambda error: ended.append(type(error)))
+    with pytest.raises(Special):
+        asked("/")
+    assert ended == [KeyError]
+
+
 async def grouped(*errors):
     async def child(error):
         raise error

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from asyncflask import Blueprint, g, request, url_for
+from asyncflask import Blueprint, after_this_request, g, request, url_for
 
 
 @pytest.fixture(params=["def", "async"])
@@ -70,6 +70,61 @@ def test_an_after_hook_may_replace_the_response(app, asked, colour):
     app.add_url_rule("/", "view", as_colour(colour, lambda: "text"))
     got = asked("/")
     assert (got.status, got.text) == (201, "TEXT")
+
+
+def test_hooks_that_a_function_after_this_request_registers_run_after_it(app, asked, colour):
+    ran = []
+
+    def view():
+        @after_this_request
+        def first(response):
+            ran.append("first")
+            app.after_request_funcs.setdefault(None, []).append(hook)
+            after_this_request(lambda response: ran.append("second") or response)
+            return response
+
+        return "text"
+
+    def hook(response):
+        ran.append("hook")
+        return response
+
+    app.add_url_rule("/", "view", as_colour(colour, view))
+    assert asked("/").text == "text"
+    assert ran == ["first", "second", "hook"]
+
+
+def test_hooks_registered_between_two_calls_of_a_stage_count(app):
+    ran = []
+    with app.test_request_context():
+        app.preprocess_request()
+        app.process_response(app.make_response("text"))
+        app.before_request(lambda: ran.append("before"))
+        app.after_request(lambda response: ran.append("after") or response)
+        app.preprocess_request()
+        app.process_response(app.make_response("text"))
+    assert ran == ["before", "after"]
+
+
+@pytest.mark.parametrize("kind", ["def", "async"])
+@pytest.mark.parametrize("registered", ["for all", "for this one"])
+def test_a_function_that_loses_the_response_is_told_what_to_do(app, asked, colour, kind, registered, caplog):
+    hook = as_colour(kind, lambda response: None)
+
+    def view():
+        if registered == "for this one":
+            after_this_request(hook)
+        return "text"
+
+    app.add_url_rule("/", "view", as_colour(colour, view))
+    if registered == "for all":
+        app.after_request(hook)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    assert asked("/").status == 500
+    assert "returned None. It has to return the response" in caplog.text
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(TypeError, match=r"returned None\. It has to return the response"):
+        asked("/")
 
 
 @pytest.mark.parametrize("kind", ["def", "async"])

@@ -9,7 +9,16 @@ import pytest
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.http import parse_date
 
-from asyncflask import App, flash, get_flashed_messages, message_flashed, request, request_finished, session
+from asyncflask import (
+    App,
+    Request,
+    flash,
+    get_flashed_messages,
+    message_flashed,
+    request,
+    request_finished,
+    session,
+)
 from asyncflask.plain import is_plain
 from asyncflask.sessions import SecureCookieSessionInterface
 
@@ -95,6 +104,28 @@ def test_an_interface_that_opens_in_its_own_way_is_asked_without_cookies_too(app
     if place != "class":
         interface.open_session = opening
     assert asked(f"/{colour}").text == f"/{colour}"
+
+
+@pytest.mark.parametrize("key", [None, "key"])
+def test_a_null_session_is_known_by_its_proxy_too(app, key):
+    app.secret_key = key
+    with app.test_request_context():
+        assert app.session_interface.is_null_session(session) is (key is None)
+
+
+@pytest.mark.parametrize("touched", [True, False])
+def test_a_request_class_may_find_the_cookie_in_another_place(app, asked, colour, touched):
+    class Own(Request):
+        @property
+        def cookies(self):
+            return {"session": self.headers.get("X-Session", "")}
+
+    app.request_class = Own
+    value = app.session_interface.get_signing_serializer(app).dumps({"a": 1, "_permanent": True})
+    both(app, lambda: str(session["a"]) if touched else "untouched")
+    got = asked(f"/{colour}", headers={"X-Session": value})
+    assert got.text == ("1" if touched else "untouched")
+    assert "Set-Cookie" in got.headers  # a permanent one is sent anew
 
 
 def test_a_changed_session_is_sent_and_comes_back(app, asked, colour):

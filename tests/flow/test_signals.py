@@ -234,6 +234,56 @@ def test_a_receiver_connected_while_a_request_runs_hears_the_rest_of_it(app, ask
     assert heard == ([] if name == "request_started" else [name])
 
 
+NAMES = ["request_started", "request_finished", "request_tearing_down", "appcontext_tearing_down", "appcontext_popped"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("how", ["function", "method", "for any sender"])
+def test_a_receiver_disconnected_by_another_is_not_called_any_more(app, asked, colour, name, how):
+    signal, called, receivers = getattr(signals, name), [], []
+
+    class Extension:
+        def hear(self, sender, **values):
+            called.append(name)
+            for receiver in receivers:
+                signal.disconnect(receiver)
+
+    extensions = Extension(), Extension()
+    for extension in extensions:
+        receiver = extension.hear
+        if how != "method":
+
+            def receiver(sender, extension=extension, **values):
+                extension.hear(sender)
+
+        receivers.append(receiver)
+        if how == "for any sender":
+            signal.connect(receiver)
+        else:
+            signal.connect(receiver, app)
+    both(app, lambda: "")
+    asked(f"/{colour}")
+    assert called == [name]
+    asked(f"/{colour}")
+    assert called == [name]
+
+
+def test_what_a_receiver_connects_others_to_and_registers_counts_for_the_same_request(app, asked, colour):
+    ran = []
+
+    def pushed(sender):
+        signals.request_started.connect(started, app)
+
+    def started(sender):
+        ran.append("started")
+        app.before_request_funcs.setdefault(None, []).append(lambda: ran.append("before"))
+
+    both(app, lambda: "")
+    with signals.appcontext_pushed.connected_to(pushed, app):
+        asked(f"/{colour}")
+    assert ran == ["started", "before"]
+
+
 def test_an_error_of_a_receiver_is_an_error_of_the_request(app, asked, colour):
     def receiver(sender, **values):
         raise LookupError("in a receiver")

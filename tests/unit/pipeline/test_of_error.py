@@ -50,6 +50,10 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: f"{type(error).__name__} {error.description}"[:40])
 def test_it_is_what_werkzeug_makes_of_it(error: exceptions.HTTPException) -> None:
+    same_as_werkzeugs(error)
+
+
+def same_as_werkzeugs(error: exceptions.HTTPException) -> None:
     app = App("errors", static_folder=None)
     with app.test_request_context("/here") as ctx:
         made = app.make_response(error)
@@ -66,3 +70,47 @@ def test_no_environ_is_made_for_what_does_not_look_at_it(monkeypatch: pytest.Mon
         monkeypatch.delattr(type(ctx.request), "environ")
         ctx.request.__dict__.pop("environ", None)
         assert app.make_response(exceptions.NotFound()).status_code == 404
+
+
+@pytest.mark.parametrize("part", ["get_response", "get_headers", "get_body", "get_description"])
+def test_what_an_exception_has_of_its_own_counts(part: str) -> None:
+    error = exceptions.NotFound()
+    original = getattr(error, part)
+
+    def own(environ: Any, scope: Any = None) -> Any:
+        made = original(environ)
+        if part == "get_response":
+            made.headers["X-Path"] = environ["PATH_INFO"]
+        return (
+            [("X-Path", environ["PATH_INFO"])] if part == "get_headers" else made if part == "get_response" else "own"
+        )
+
+    def own_description(environ: Any = None, scope: Any = None) -> str:
+        return "own"
+
+    setattr(error, part, own_description if part == "get_description" else own)
+    same_as_werkzeugs(error)
+
+
+def test_a_class_with_a_status_of_its_own_gives_it_to_no_error() -> None:
+    class Created(Response):
+        default_status = 201
+
+    app = App("errors", static_folder=None)
+    app.response_class = Created
+    with app.test_request_context("/here"):
+        assert app.make_response(exceptions.HTTPException("no code")).status_code == 200
+
+
+def test_a_class_that_takes_over_responses_in_its_own_way_does_so() -> None:
+    class Marking(Response):
+        @classmethod
+        def force_type(cls, response: Any, environ: Any = None) -> Any:
+            made = super().force_type(response, environ)
+            made.headers["X-Forced"] = "yes"
+            return made
+
+    app = App("errors", static_folder=None)
+    app.response_class = Marking
+    with app.test_request_context("/here"):
+        assert app.make_response(exceptions.NotFound()).headers["X-Forced"] == "yes"

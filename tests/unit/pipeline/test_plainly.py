@@ -76,6 +76,16 @@ def test_a_class_with_its_own_ways_makes_responses(app: App, kind: type[Response
     assert Plainly.of(app) is None
 
 
+def test_a_class_with_its_own_init_is_told_that_there_is_no_status(app: App) -> None:
+    class Created(Response):
+        def __init__(self, response: Any, status: Any = 201, headers: Any = None) -> None:
+            super().__init__(response, status, headers)
+
+    app.response_class = Created
+    with app.test_request_context():  # as Flask does, which gives it all it has
+        assert app.make_response("text").status_code == app.make_response(bytearray(b"text")).status_code == 200
+
+
 def test_what_cannot_be_written_fails_as_in_a_response(app: App) -> None:
     with pytest.raises(TypeError, match="set is not JSON serializable"):
         answer(app, "GET", {"a": {1}})

@@ -120,6 +120,11 @@ DONE = {
     "data": lambda r: setattr(r, "data", "other"),
     "response": lambda r: setattr(r, "response", ["other ", "body"]),
     "response then header": lambda r: (setattr(r, "response", [b"other"]), r.headers.add("X-B", "c")),
+    "all parts": lambda r: (
+        setattr(r, "headers", Headers({"X-B": "c"})),
+        setattr(r, "status_code", 201),
+        setattr(r, "response", [b"other"]),
+    ),
     "streamed": lambda r: setattr(r, "response", gen(b"other")),
     "length": lambda r: setattr(r, "content_length", 1),
     "length removed": lambda r: r.headers.pop("Content-Length", None),
