@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Memory and cost after many requests: different paths, hosts, queries, cookies, errors, and `def` views in threads.
+"""Memory and cost after many requests: different paths, hosts, queries, cookies, errors, JSON, uploads, templates,
+streams, and `def` views in threads.
 
     python tests/benchmarks/endurance.py                          after 10,000, 100,000 and 1,000,000 requests
     python tests/benchmarks/endurance.py 10000 50000 --trace      with Python's own count of its memory
@@ -18,6 +19,7 @@ import os
 import sys
 import time
 import tracemalloc
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,12 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 from workloads import InProcess, Workload  # noqa: E402
 
-#: of so many requests one goes to a `def` view in a thread, one fails, one finds nothing, one sets a session cookie
+#: of so many requests one goes to a `def` view in a thread, one fails, one finds nothing, one sets a session cookie...
 PERIOD = 20
 
 
 def make() -> Any:
-    from asyncflask import App, request, session
+    from asyncflask import App, render_template, request, session, url_for
 
     app = App("endurance")
     app.secret_key = "endurance"
@@ -52,6 +54,29 @@ def make() -> Any:
     def thread(name: str) -> str:
         return name
 
+    @app.post("/upload/<name>")
+    async def upload(name: str) -> Any:
+        return {"name": request.form["name"], "size": len(request.files["file"].read())}
+
+    @app.get("/page/<name>")
+    async def page(name: str) -> str:
+        session["seen"] = session.get("seen", 0) + 1
+        return render_template(
+            "page.html", rows=[{"id": 1, "name": name, "price": 1.5}], here=url_for("item", name=name)
+        )
+
+    @app.get("/stream/<name>")
+    async def stream(name: str) -> Any:
+        async def pieces() -> AsyncIterator[str]:
+            yield name
+            yield request.path
+
+        return pieces()
+
+    @app.get("/lines/<name>")
+    def lines(name: str) -> Any:
+        return (f"{name} {number}\n" for number in range(3))
+
     return app.asgi
 
 
@@ -64,7 +89,18 @@ def work(number: int) -> Workload:
         return Workload(f"/item/{number}", f"keep={number}")
     if kind < 7:
         return Workload(f"/item/{number}", body=json.dumps({"number": number}))
+    if kind == 7:
+        return Workload(f"/upload/{number}", body=form(number), content_type="multipart/form-data; boundary=b")
+    if kind < 11:
+        return Workload(("/page/", "/stream/", "/lines/")[kind - 8] + str(number))
     return Workload(f"/item/{number}", f"q={number}")
+
+
+def form(number: int) -> str:
+    """Return a form with a field and a file of up to 20 kB."""
+    head = f'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n{number}\r\n--b\r\n'
+    file = f'Content-Disposition: form-data; name="file"; filename="{number}.txt"\r\n\r\n{"x" * (number % 20_000)}'
+    return f"{head}{file}\r\n--b--\r\n"
 
 
 def send_as(client: InProcess, number: int) -> None:

@@ -203,7 +203,7 @@ class Connection:
 
 def test_memory_with_the_number_of_requests() -> None:
     """In a process of its own, where nothing but the requests takes memory."""
-    args = [sys.executable, HERE / "endurance.py", "10000", "30000", "--trace"]
+    args = [sys.executable, HERE / "endurance.py", "5000", "15000", "--trace"]
     done = subprocess.run(args, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     early, late = (json.loads(line)["traced"] for line in done.stdout.splitlines())
