@@ -67,15 +67,23 @@ def _preferred(ctx: AppContext, forms: tuple[str, ...]) -> str:
 
 
 def _made(ctx: AppContext, error: HTTPException, form: str) -> Response:
+    try:
+        text = f"{ctx.app.json.dumps(_members(error, form))}\n"
+    except (TypeError, ValueError, RecursionError) as why:
+        raise TypeError(
+            f"{type(error).__name__} cannot be told as {form}: {why}. Its attribute 'problem', if it has one, must be a"
+            " dict, and that and its description must be of what JSON has."
+        ) from error  # which shows where it was raised
+    headers = [pair for pair in error.get_headers(ctx.request.environ) if pair[0].lower() != "content-type"]
+    return ctx.app.response_class(text, error.code, headers, mimetype=form)
+
+
+def _members(error: HTTPException, form: str) -> dict[str, t.Any]:
     said: t.Any = error.description
     if form == _JSON:
         described = said if isinstance(said, (str, dict, list, type(None))) else str(said)
-        members = {"code": error.code, "name": error.name, "description": described}
-    else:
-        members = {"type": "about:blank", "title": error.name, "status": error.code}
-        if said is not None:
-            members["detail"] = str(said)
-        members |= getattr(error, "problem", {})
-    headers = [pair for pair in error.get_headers(ctx.request.environ) if pair[0].lower() != "content-type"]
-    text = f"{ctx.app.json.dumps(members)}\n"
-    return ctx.app.response_class(text, error.code, headers, mimetype=form)
+        return {"code": error.code, "name": error.name, "description": described}
+    members = {"type": "about:blank", "title": error.name, "status": error.code}
+    if said is not None:
+        members["detail"] = str(said)
+    return members | dict(getattr(error, "problem", {}))

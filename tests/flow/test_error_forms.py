@@ -115,6 +115,20 @@ def test_an_error_may_have_more_to_say_of_its_problem(app, asked, raising):
     assert asked("/raises").json == {**OutOfCredit.problem, "status": 403, "detail": OutOfCredit.description}
 
 
+@pytest.mark.parametrize("problem", [{"x": {1, 2}}, {(1, 2): 3}, None, "text"])
+def test_a_problem_that_cannot_be_told_is_explained_in_the_log(app, asked, raising, caplog, problem):
+    app.logger.disabled = False
+    app.config["ERROR_MIMETYPES"] = PROBLEM
+    error = OutOfCredit()
+    error.problem = problem
+    raising(error)
+    got = asked("/raises")
+    assert (got.status, kind_of(got), "OutOfCredit" in got.text) == (500, PROBLEM, False)
+    (record,) = caplog.records
+    told = record.exc_info[1]
+    assert str(told).startswith("OutOfCredit cannot be told as application/problem+json: ") and told.__cause__ is error
+
+
 def test_the_headers_of_an_error_stay(app, asked, raising):
     app.config["ERROR_MIMETYPES"] = PROBLEM
     raising(Unauthorized(www_authenticate=WWWAuthenticate("basic", {"realm": "x"})))
