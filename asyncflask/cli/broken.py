@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from ..asgi.scope import DEBUGGER
-from ..serving.explain import summary
+from ..serving.explain import why
 from ..serving.notice import Message, Notice, Receive, Send
 
 
@@ -14,7 +14,7 @@ class BrokenApp(Notice):
 
     def __init__(self, error: Exception) -> None:
         super().__init__(
-            f"The application could not be loaded: {summary(error)}\n\n"
+            f"The application could not be loaded: {why(error)}\n\n"
             "The traceback is in the terminal. Correct it, and reload this page when the server has started again.\n",
             500,
         )

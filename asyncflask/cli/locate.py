@@ -183,7 +183,8 @@ def locate_app(module_name: str, app_name: str | None, raise_if_not_found: bool 
             raise AppImportError(import_error(module_name, error)) from error
         if not raise_if_not_found:
             return None
-        raise NoAppException(f"Could not import {module_name!r}.") from None
+        where = f"It is looked for in {os.path.abspath(sys.path[0])!r}, then in the other places on sys.path."
+        raise NoAppException(f"Could not import {module_name!r}. {where}") from None
     module = sys.modules[module_name]
     return find_best_app(module) if app_name is None else find_app_by_string(module, app_name)
 

@@ -10,7 +10,7 @@ import click
 
 from ..helpers import get_debug_flag
 from ..serving import is_running_from_reloader
-from ..serving.explain import from_application, summary
+from ..serving.explain import from_application, why
 from .broken import BrokenApp
 from .groups import pass_script_info
 from .locate import AppImportError, NoAppException, ScriptInfo
@@ -57,7 +57,7 @@ def _load(info: ScriptInfo, reload: bool) -> t.Any:
     if is_running_from_reloader() or reload:
         return BrokenApp(failure)
     which = f"The application {info.app_import_path!r}" if info.app_import_path else "The application"
-    raise click.ClickException(f"{which} could not be loaded: {summary(failure)}") from None
+    raise click.ClickException(f"{which} could not be loaded: {why(failure)}") from None
 
 
 @click.command("run", params=[debug_option], short_help="Run a development server.")

@@ -14,7 +14,7 @@ import click
 
 from ..app import App
 from . import is_running_from_reloader, run_simple
-from .explain import advice, summary
+from .explain import summary, why
 from .options import ACCESS_LOGS, RELOADERS, BadOption
 
 
@@ -154,7 +154,7 @@ def _told(error: BaseException, module: str) -> str:
         return f"{summary(error.with_traceback(None))}. It is looked for in {os.getcwd()!r} and on sys.path."
     ours = error.__traceback__
     error = error.with_traceback(None if ours is None else ours.tb_next)
-    return advice(error) if isinstance(error, ImportError) else summary(error)
+    return why(error)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 import traceback
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -11,12 +12,17 @@ INSTEAD_OF_FLASK = "import from 'asyncflask', or call 'asyncflask.install_as_fla
 _LOADERS = ("asyncflask.cli", "asyncflask.serving", "importlib", "_frozen_importlib", "click.", "werkzeug.utils")
 
 
+def why(error: BaseException) -> str:
+    """Return why an application could not be loaded, in a line: for an import `advice`, else `summary`."""
+    return advice(error) if isinstance(error, ImportError) else summary(error)
+
+
 def summary(error: BaseException) -> str:
-    """Return an error in one line, as the last one of its traceback, and where it is."""
+    """Return an error in one line, as the last one of its traceback, and where the application's own code is in it."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
     lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
-    place = place_of(error)
+    place = place_of(error, installed=False)
     return (lines[0] if lines else type(error).__name__) + (f" ({place[0]}, line {place[1]})" if place else "")
 
 
@@ -27,13 +33,26 @@ def from_application(at: TracebackType | None) -> TracebackType | None:
     return at
 
 
-def place_of(error: BaseException) -> tuple[str, int] | None:
-    """Return the file and line that raised, of code that is neither ours nor Python's import system's."""
+def place_of(error: BaseException, installed: bool = True) -> tuple[str, int] | None:
+    """Return the file and line that raised, of code that is neither ours nor Python's import system's.
+
+    Args:
+        error: what was raised.
+        installed: whether it may be in what the application calls of Python's library and of installed packages.
+    """
     found = None
     for frame, line in traceback.walk_tb(from_application(error.__traceback__)):
-        if not _loads(frame) and _module(frame).partition(".")[0] != "asyncflask":
-            found = frame.f_code.co_filename, line
+        file = frame.f_code.co_filename
+        if _loads(frame) or _module(frame).partition(".")[0] == "asyncflask":
+            continue
+        if found is None or installed or not _is_installed(file):
+            found = file, line
     return found
+
+
+def _is_installed(file: str) -> bool:
+    paths = sysconfig.get_paths()
+    return file.startswith(("<frozen ", *(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))))
 
 
 def _loads(frame: FrameType) -> bool:

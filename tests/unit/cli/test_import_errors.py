@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from asyncflask.cli import NoAppException, locate_app
-from asyncflask.serving.explain import import_error, summary
+from asyncflask.serving.explain import import_error, summary, why
 
 
 def last_line(module="shop"):
@@ -71,6 +71,27 @@ def test_an_optional_part_of_ours_is_placed_where_it_is_asked_for(project, monke
     monkeypatch.delitem(sys.modules, "asyncflask.redis_sessions", raising=False)
     folder = project(shop="from asyncflask.redis_sessions import RedisSessionInterface")
     assert re.match(re.escape(f"{folder / 'shop.py'}:1: ImportError: ") + ".*pip install 'asyncflask", last_line())
+
+
+def failure_of(module):
+    with pytest.raises(Exception) as caught:
+        __import__(module)
+    return caught.value
+
+
+def test_an_error_is_placed_in_the_applications_own_code(project):
+    folder = project(
+        shop="from settings import KEY", settings="import os\n\nKEY = os.environ['NOT_SET_HERE']", bad="int('x')"
+    )
+    assert why(failure_of("shop")) == f"KeyError: 'NOT_SET_HERE' ({folder / 'settings.py'}, line 3)"
+    assert why(failure_of("bad")).endswith(f"({folder / 'bad.py'}, line 1)")
+
+
+def test_an_import_that_fails_later_has_the_same_advice(project):
+    folder = project(shop="def create_app():\n    import not_there_at_all")
+    with pytest.raises(ModuleNotFoundError) as caught:
+        locate_app("shop", "create_app")
+    assert why(caught.value).startswith(f"{folder / 'shop.py'}:2: there is no module 'not_there_at_all'. Correct")
 
 
 def test_an_error_without_a_traceback_has_no_place():

@@ -193,7 +193,7 @@ def test_at_the_first_start_it_is_told_in_one_line(runner, broken, served):
             "*shop.py:1: there is no module 'not_there_at_all'. Correct the name, or install *",
         ),
         ("x = 1\n", 2, "*Failed to find Flask application or factory in module 'shop'.*"),
-        (None, 2, "Error: Could not import 'shop'."),
+        (None, 2, "Error: Could not import 'shop'. It is looked for in '*', then in the other places on sys.path."),
     ],
 )
 def test_the_last_line_says_what_is_wrong_with_it(runner, project, served, text, code, last):
