@@ -95,10 +95,9 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send, arriv
         wish = context.run(next, work.__await__(), DONE)
         if wish is not DONE:  # unusual: it has to wait for something
             await InContext(work, context, bridge_of(app, ctx), wish)
-        status, pairs, body, response = answer = ctx.answer
-        ctx.answer = None
+        status, pairs, body, response = ctx.answer
         if response is not None or ctx.body_has_work or len(body) > UNBUFFERED:
-            return await _send(answer, app, ctx, context, receive, send)
+            return await _send(ctx.take_answer(), app, ctx, context, receive, send)
         try:
             await send({"type": "http.response.start", "status": status, "headers": pairs})
             await send({"type": "http.response.body", "body": body})

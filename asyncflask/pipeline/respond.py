@@ -169,7 +169,9 @@ def plain_answer(ctx: AppContext, value: t.Any) -> Answer | None:
     This is what `make_response` and `Response.asgi_answer` would give.
     """
     plan = ctx.plan
-    plain = (plan if plan.number == plan.version.number else renewed(ctx)).plain
+    if plan.number != plan.version.number:
+        plan = renewed(ctx)
+    plain = plan.plain
     if plain is None or ctx.touched or (ctx.has_cookies and session_may_need_saving(ctx)):
         return None
     kind = value.__class__
