@@ -41,7 +41,9 @@ class QuickContext(Context):
     @internalcode
     def call(__self, __obj: t.Callable[..., t.Any], *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Call what a template calls; with the context or the environment, if that is what it wants."""
-        function = __obj.__func__ if type(__obj) is MethodType else __obj
+        function: t.Any = __obj
+        if type(function) is MethodType:
+            function = function.__func__
         if type(function) not in _FUNCTIONS or hasattr(function, "jinja_pass_arg"):
             return super().call(__obj, *args, **kwargs)
         if kwargs:  # the names of loops and blocks, for those who want the context
