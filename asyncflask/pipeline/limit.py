@@ -1,8 +1,8 @@
 """How long a view may take: ``REQUEST_TIMEOUT``, or the option ``timeout`` of its route.
 
 A view on the loop is cancelled. A thread cannot be: there the server's side gives the answer (`asgi.http`), and the
-thread goes on to its end unheard. Under a WSGI server the thread is the one that answers, so there is no limit for a
-``def`` view, which is told once.
+thread goes on to its end unheard. Under a WSGI server, or behind WSGI middleware, the thread is the one that answers,
+so there is no limit for a ``def`` view, which is told once.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def tell_of_no_limit(app: App, rule: Rule | None) -> None:
     if app not in _told:
         _told.add(app)
         app.logger.warning(
-            "The time limit of 'def' views, such as that for %r, does not apply under a WSGI server: they run in its"
-            " own threads, which nothing can end. Make such a view 'async def', serve 'app.asgi' by an ASGI server, or"
-            " set a limit of the server's own.",
+            "The time limit of 'def' views, such as that for %r, does not apply under a WSGI server or behind WSGI"
+            " middleware ('app.wsgi_app'): nothing can end the threads that these answer in. Make such a view"
+            " 'async def', serve the application by an ASGI server without such middleware, or set a limit of the"
+            " server's own.",
             None if rule is None else rule.rule,
         )
