@@ -213,7 +213,7 @@ class AppContext:
         try:
             return self.app.create_url_adapter(self.request)
         except HTTPException as error:
-            self.request.routing_exception = error
+            self.request.routing_exception = error.with_traceback(None)  # as `match_request`
             return None
 
     @lazy
@@ -413,8 +413,9 @@ class AppContext:
         try:
             request.url_rule, request.view_args = self.url_adapter.match(return_rule=True)  # type: ignore[union-attr, assignment]
         except HTTPException as error:
-            request.routing_exception = error
-            error.__context__ = None  # Werkzeug's own, which nobody is shown: its frames refer to the request
+            # Where Werkzeug raised it, and on account of what, is of no use to anybody: frames that refer to the request.
+            request.routing_exception = error.with_traceback(None)
+            error.__context__ = None
 
     @property
     def refused(self) -> bool:
@@ -542,10 +543,14 @@ class RequestContext(AppContext):
 
 def raise_collected(errors: list[BaseException], several: str = "Several teardown functions failed.") -> None:
     """Raise what functions left that all had to run: nothing, the one error, or an ExceptionGroup of several."""
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise BaseExceptionGroup(several, errors)
+    if not errors:
+        return
+    error = errors[0] if len(errors) == 1 else BaseExceptionGroup(several, tuple(errors))
+    errors.clear()  # an error in a list in a frame of its own traceback is a reference cycle
+    try:
+        raise error
+    finally:
+        del error
 
 
 def after_this_request(f: T_after) -> T_after:

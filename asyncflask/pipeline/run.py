@@ -70,16 +70,22 @@ async def exchange(ctx: AppContext) -> None:
         value = None  # it may be an error, in a frame of whose traceback this is
         plan = ctx.plan
         stays = ctx.preserve is not None or (plan if plan.number == plan.version.number else renewed(ctx)).tears_down
-        if not stays and ctx._tokens is BOUND and current(None) is ctx:
-            ctx._tokens = ()  # what `_tear_down` comes to where nothing is unusual
-        else:
-            await _tear_down(ctx, error, response)
-        error = None  # an error in a frame of its own traceback is a reference cycle
+        try:
+            if not stays and ctx._tokens is BOUND and current(None) is ctx:
+                ctx._tokens = ()  # what `_tear_down` comes to where nothing is unusual
+            else:
+                await _tear_down(ctx, error, response)
+        finally:
+            error = None  # an error in a frame of its own traceback is a reference cycle
 
 
 async def _open(ctx: AppContext) -> None:
-    if ctx.match_error is not None:
-        raise ctx.match_error
+    if (error := ctx.match_error) is not None:
+        ctx.match_error = None
+        try:
+            raise error
+        finally:
+            del error
     await open_session(ctx)
     if appcontext_pushed.receivers:
         await emit(ctx, appcontext_pushed)

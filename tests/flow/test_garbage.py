@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from werkzeug.routing import BaseConverter
 
 from asyncflask import (
     App,
@@ -122,7 +125,7 @@ def is_done_later() -> Any:
     return "x"
 
 
-async def ask(app: App, method: str, path: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+async def ask(app: Any, method: str, path: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> int:
     statuses = []
     messages = [{"type": "http.request", "body": body}]
 
@@ -141,7 +144,7 @@ async def ask(app: App, method: str, path: str, body: bytes, headers: list[tuple
     return statuses[0]
 
 
-async def garbage(app: App, *asked: Any) -> tuple[int, int]:
+async def garbage(app: Any, *asked: Any) -> tuple[int, int]:
     """Return the status, and how many objects a request leaves to the collector."""
     for _ in range(3):  # what is made once is there
         status = await ask(app, *asked)
@@ -202,11 +205,53 @@ async def test_nothing_is_left_of_errors_in_other_forms(app: App, view: Any) -> 
         assert await garbage(app, "GET", "/x", b"", [(b"accept", accept)]) == (418 if view is aborts else 500, 0)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/x", 405), ("GET", "/y", 308)]
-)
+NO_RULE = [("GET", "/nothing", 404), ("PUT", "/x", 405), ("GET", "/y", 308)]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), NO_RULE)
 async def test_what_no_rule_takes_leaves_what_werkzeug_leaves(app: App, method: str, path: str, status: int) -> None:
     route(app, fine, sync=False)
     app.add_url_rule("/y/", "y", fine)
     found, left = await garbage(app, method, path, b"", [])
     assert found == status and left <= WERKZEUGS
+
+
+@pytest.mark.parametrize("before", [lambda: "answered", aborts, raises_handled])
+@pytest.mark.parametrize(("method", "path", "status"), NO_RULE)
+async def test_a_hook_may_answer_what_no_rule_takes(app: App, method: str, path: str, status: int, before: Any) -> None:
+    route(app, fine, sync=False)
+    app.add_url_rule("/y/", "y", fine)
+    app.before_request(before)
+    found, left = await garbage(app, method, path, b"", [])
+    assert found in (200, 418, 400) and left <= WERKZEUGS
+
+
+async def test_nothing_is_left_of_a_converter_that_fails(app: App) -> None:
+    class Failing(BaseConverter):
+        def to_python(self, value: str) -> Any:
+            raise LookupError(value)
+
+    app.url_map.converters["failing"] = Failing
+    app.add_url_rule("/<failing:x>", "x", lambda x: x)
+    found, left = await garbage(app, "GET", "/x", b"", [])
+    assert found == 500 and left <= WERKZEUGS
+
+
+@pytest.mark.parametrize("view", [fine, raises])
+@pytest.mark.parametrize("several", [False, True])
+async def test_nothing_is_left_of_teardown_functions_that_fail(app: App, view: Any, several: bool) -> None:
+    async def fails(error: BaseException | None) -> None:
+        raise LookupError("in teardown")
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        with contextlib.suppress(LookupError, ExceptionGroup):
+            await served(scope, receive, send)
+        await send({"type": "http.response.start", "status": 500})
+
+    served = app.asgi
+    route(app, view, sync=False)
+    app.teardown_request(fails)
+    if several:
+        app.teardown_request(fails)
+        app.teardown_appcontext(fails)
+    assert await garbage(SimpleNamespace(asgi=asgi), "GET", "/x", b"", []) == (500, 0)
