@@ -413,7 +413,7 @@ class AppContext:
         try:
             request.url_rule, request.view_args = self.url_adapter.match(return_rule=True)  # type: ignore[union-attr, assignment]
         except HTTPException as error:
-            # Where Werkzeug raised it, and on account of what, is of no use to anybody: frames that refer to the request.
+            # Where Werkzeug raised it, and on account of what, is of no use; it is frames that refer to the request.
             request.routing_exception = error.with_traceback(None)
             error.__context__ = None
 

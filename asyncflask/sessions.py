@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Awaitable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import cache
+from inspect import iscoroutinefunction
 from traceback import clear_frames
 
 from werkzeug.datastructures import CallbackDict
@@ -111,11 +112,15 @@ class SessionInterface:
     pickle_based = False
     #: Whether opening may wait until a handler touches the session; untouched, it is then neither opened nor saved.
     #: It is False again where a subclass overrides `open_session`, `save_session`, `should_set_cookie` or
-    #: `session_class`, unless that subclass says otherwise: those may do more than read and write a cookie.
+    #: `session_class`, unless that subclass says otherwise: those may do more than read and write a cookie. It is False
+    #: wherever `open_session` is `async def`, as the touch of a session cannot be awaited.
     lazy_open: bool = False
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
+        if iscoroutinefunction(cls.open_session):  # nothing can be awaited where a handler touches the session
+            cls.lazy_open = False
+            return
         for base in cls.__mro__:
             if "lazy_open" in vars(base):
                 return

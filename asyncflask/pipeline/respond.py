@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..globals import request
+from ..sessions import SecureCookieSessionInterface
 from ..threads import InThread
 from ..wrappers import Response
 from ..wrappers.headers import MOST_READY, READY
@@ -30,6 +31,7 @@ _PLAIN = (str, bytes, dict, list)
 _TEXT = (str, bytes)
 _JSON = (dict, list)
 
+_SAVE_COOKIE = SecureCookieSessionInterface.save_session
 _GET_RESPONSE = HTTPException.get_response
 _PARTS = ("get_headers", "get_body", "get_description")
 _OWN_PARTS = frozenset({"get_response", *_PARTS})
@@ -238,9 +240,9 @@ def save_session(ctx: AppContext, response: Response) -> t.Awaitable[None] | Non
         session = ctx.open_session()
     if interface.is_null_session(session):
         return None
-    if interface.lazy_open:  # the signed cookie: nothing in it can block
-        interface.save_session(app, session, response)
-        return None
     save = interface.save_session
+    if getattr(save, "__func__", None) is _SAVE_COOKIE:  # nothing in it can block
+        save(app, session, response)
+        return None
     saving = begin(ctx.lane, save, is_async(save), app, session, response)
     return saving if hasattr(saving, "__await__") else None

@@ -106,6 +106,37 @@ def test_an_interface_that_opens_in_its_own_way_is_asked_without_cookies_too(app
     assert asked(f"/{colour}").text == f"/{colour}"
 
 
+@pytest.mark.parametrize("opens", COLOURS)
+@pytest.mark.parametrize("saves", COLOURS)
+@pytest.mark.parametrize("lazy", [False, True])
+def test_an_interface_may_have_methods_of_either_kind(app, asked, colour, opens, saves, lazy):
+    ran = []
+
+    def open_session(self, app, request):
+        ran.append("opened")
+        return SecureCookieSessionInterface.session_class({"a": 1})
+
+    def save_session(self, app, session, response):
+        ran.append("saved")
+
+    async def async_open(self, *args):
+        return open_session(self, *args)
+
+    async def async_save(self, *args):
+        await asyncio.sleep(0)
+        save_session(self, *args)
+
+    methods = {
+        "open_session": open_session if opens == "def" else async_open,
+        "save_session": save_session if saves == "def" else async_save,
+        "lazy_open": lazy,
+    }
+    app.session_interface = type("Interface", (SecureCookieSessionInterface,), methods)()
+    both(app, lambda: str(session["a"]))
+    assert asked(f"/{colour}").text == "1"
+    assert ran == ["opened", "saved"]
+
+
 @pytest.mark.parametrize("key", [None, "key"])
 def test_a_null_session_is_known_by_its_proxy_too(app, key):
     app.secret_key = key

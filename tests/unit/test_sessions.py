@@ -238,6 +238,14 @@ def test_opening_waits_no_longer_where_a_subclass_does_it_differently(name):
     assert type("Says", (SecureCookieSessionInterface,), {name: OVERRIDES[name], "lazy_open": True}).lazy_open is True
 
 
+def test_opening_does_not_wait_where_it_has_to_be_awaited():
+    async def open_session(self, app, request):
+        return None
+
+    asynchronous = {"open_session": open_session, "lazy_open": True}
+    assert type("Own", (SecureCookieSessionInterface,), asynchronous).lazy_open is False
+
+
 def test_opening_still_waits_where_a_subclass_changes_something_else():
     assert type("Own", (SecureCookieSessionInterface,), {"salt": "own"}).lazy_open is True
     assert type("Bare", (SessionInterface,), {}).lazy_open is False
