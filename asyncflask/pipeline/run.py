@@ -67,16 +67,14 @@ async def exchange(ctx: AppContext) -> None:
         error = caught if error is None else error  # what ended the request, not what its handler raised after that
         raise
     finally:
-        value = None  # it may be an error, in a frame of whose traceback this is
-        plan = ctx.plan
+        plan, value = ctx.plan, None  # it may be an error, in a frame of whose traceback this is
         stays = ctx.preserve is not None or (plan if plan.number == plan.version.number else renewed(ctx)).tears_down
-        try:
-            if not stays and ctx._tokens is BOUND and current(None) is ctx:
-                ctx._tokens = ()  # what `_tear_down` comes to where nothing is unusual
-            else:
-                await _tear_down(ctx, error, response)
-        finally:
-            error = None  # an error in a frame of its own traceback is a reference cycle
+        if not stays and ctx._tokens is BOUND and current(None) is ctx:
+            ctx._tokens = ()  # what `_tear_down` comes to where nothing is unusual
+        else:
+            ending, error = _tear_down(ctx, error, response), None
+            await ending
+        error = None  # an error in a frame of its own traceback is a reference cycle
 
 
 async def _open(ctx: AppContext) -> None:
