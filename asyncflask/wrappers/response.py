@@ -89,9 +89,12 @@ def simple_pairs(headers: object) -> Given | None:
 
 
 def complete(response: Response) -> None:
-    """Set all that Werkzeug's ``__init__`` would have set, where nobody has set it since."""
+    """Set all that Werkzeug's ``__init__`` would have set, where nobody has set it since.
+
+    Threads may share a response that many requests return: it counts as untouched until nothing is missing any more.
+    """
     own = response.__dict__
-    plain: Plain | None = own.pop(PLAIN, None)
+    plain: Plain | None = own.get(PLAIN)
     if plain is None:
         return
     body, status, content_type, before, behind, varies = plain
@@ -104,13 +107,15 @@ def complete(response: Response) -> None:
         pairs.extend(behind)
         if varies:
             pairs.append(("Vary", "Cookie"))
-        own["headers"] = headers = Headers()
+        headers = Headers()
         headers._list = pairs  # what `add` would do, once it has looked at each
+        own.setdefault("headers", headers)
     if "_status" not in own:
-        own["_status"], own["_status_code"] = status_line(response.default_status if status is None else status)
+        own["_status_code"], own["_status"] = status_line(response.default_status if status is None else status)[::-1]
     own.setdefault("response", [body])
     own.setdefault("direct_passthrough", False)
     own.setdefault("_on_close", [])
+    own.pop(PLAIN, None)
 
 
 class Part:
@@ -309,9 +314,10 @@ class Response(Recast, BaseResponse):
     def vary_on_cookie(self) -> bool:
         """As ``vary.add("Cookie")``, if nobody has looked at it since it was made; return whether that is so."""
         own = self.__dict__
-        if len(own) != 1 or PLAIN not in own:
+        plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
+        if plain is None:
             return False
-        own[PLAIN] = (*own[PLAIN][:-1], True)
+        own[PLAIN] = (*plain[:-1], True)
         return True
 
     def amend(
@@ -355,8 +361,9 @@ class Response(Recast, BaseResponse):
             ValueError: a header or a status that cannot be sent; the message names it.
         """
         own = self.__dict__
-        if len(own) == 1 and PLAIN in own:
-            plain_body, code, content_type, before, behind, varies = own[PLAIN]
+        plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
+        if plain is not None:
+            plain_body, code, content_type, before, behind, varies = plain
             if code is None:
                 code = self.default_status
             pair = content_type.pair

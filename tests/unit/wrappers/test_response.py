@@ -7,6 +7,7 @@ import copy
 import inspect
 import json
 import pickle
+import threading
 from http import HTTPStatus
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from werkzeug.wrappers import Response as BaseResponse
 
 from asyncflask.wrappers import Request, Response
+from asyncflask.wrappers import response as response_module
 
 
 class Model(BaseResponse):
@@ -260,6 +262,26 @@ def test_errors_of_the_arguments_are_raised_at_once():
     for bad in (lambda: Response("x", ""), lambda: Response("\ud800"), lambda: Response("x", content_type="a\r\nb: c")):
         with pytest.raises(ValueError):
             bad()
+
+
+@pytest.mark.parametrize("read", READ)
+def test_threads_may_share_a_response(monkeypatch, read):
+    """As a view may return one that its module has made: it is read here while another thread completes it."""
+    response, seen = Response("hi", 201, {"X-A": "b"}), []
+    original = response_module.status_line
+
+    def status_line(status):
+        monkeypatch.undo()
+        thread = threading.Thread(target=lambda: seen.append((response.headers, READ[read](response))))
+        thread.start()
+        thread.join()
+        return original(status)
+
+    monkeypatch.setattr(response_module, "status_line", status_line)
+    assert response.status_code == 201
+    ((headers, value),) = seen
+    assert headers is response.headers and value == READ[read](response) == READ[read](Model("hi", 201, {"X-A": "b"}))
+    assert not any(name == "_plain" for name in vars(response))
 
 
 def test_an_attribute_that_nobody_set_is_missing():
