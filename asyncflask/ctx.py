@@ -44,7 +44,9 @@ if t.TYPE_CHECKING:
 _sentinel: t.Any = object()
 
 new: t.Callable[[type[Request]], Request] = object.__new__
-current, make_current = _cv_app.get, _cv_app.set  # bound once
+# bound once
+current: t.Callable[[AppContext | None], AppContext | None] = _cv_app.get
+make_current: t.Callable[[AppContext], Token[AppContext]] = _cv_app.set
 BOUND: tuple[Token[AppContext] | None, ...] = (None,)
 """The tokens of a context that was bound, and not pushed since."""
 
@@ -470,6 +472,7 @@ class ServedContext(AppContext):
     else:
         __init__ = object.__init__
     has_request: bool = True
+    request_made: bool
     #: what came with it, at first
     receive: t.Callable[[], t.Awaitable[dict[str, t.Any]]]
     headers: dict[bytes, bytes]

@@ -131,7 +131,8 @@ class UnavailableSession(SessionMixin):
     def _refuse(self, *args: t.Any) -> t.NoReturn:
         raise unavailable()
 
-    __getitem__ = __setitem__ = __delitem__ = __iter__ = __len__ = regenerate = _refuse
+    __getitem__ = __setitem__ = __delitem__ = __iter__ = __len__ = _refuse
+    regenerate: t.Callable[..., t.NoReturn] = _refuse
     sid: property = property(_refuse)
 
 

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from werkzeug.routing import Rule
 
     from ..app import App
-    from ..ctx import AppContext
+    from ..ctx import AppContext, ServedContext
     from ..wrappers import Request
 
 Stage = t.Callable[..., t.Any]
@@ -67,6 +67,8 @@ class Stages:
     exception: Stage
     teardown_request: Stage
     teardown_app: Stage
+    exchange: Stage
+    open_exchange: t.Callable[..., ServedContext]
     replaced: frozenset[str]
     sync_overrides: bool
     sees_responses: bool

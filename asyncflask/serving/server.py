@@ -56,7 +56,7 @@ class Server(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self.application = application
-        self.grace = grace
+        self.grace: float = grace
         self.channel = channel
         self.signals: list[signal.Signals] = [*STOPS, HURRY] if hurries and HURRY is not None else STOPS
         self.caught: list[int] = [] if caught is None else caught

@@ -60,7 +60,7 @@ class WebServer:
         self.host = host
         self.options = options
         self.app: t.Any = options.application
-        self.passthrough_errors = options.passthrough_errors
+        self.passthrough_errors: bool = options.passthrough_errors
         self.multithread = options.threaded
         self.multiprocess = options.processes > 1
         self.ssl_context = tls_context(options.ssl_context, options.http2)

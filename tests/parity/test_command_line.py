@@ -13,8 +13,8 @@ flask_cli = pytest.importorskip("flask.cli", reason="Flask is not installed, wit
 
 #: What FLASK_APP is, and the error; where it ends with "..." Flask's text and ours part from there.
 CASES = {
-    "missing": "Could not import 'missing'.",
-    "missing.py": "Could not import 'missing'.",
+    "missing": "Could not import 'missing'....",
+    "missing.py": "Could not import 'missing'....",
     "none_inside": "Failed to find Flask application or factory in module 'none_inside'. ...",
     "none_inside:app": "Failed to find attribute 'app' in 'none_inside'.",
     "none_inside:number": "A valid Flask application was not obtained from 'none_inside:number'...",
