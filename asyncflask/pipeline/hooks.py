@@ -51,7 +51,7 @@ Hearer = tuple[t.Callable[..., t.Any], bool, bool]
 
 def hearers(app: App, signal: Signal) -> tuple[Hearer, ...]:
     """Return who hears a signal of this app as of now, in the order of blinker's."""
-    strong = {id(stored) for stored in signal.receivers.values()}
+    strong = {id(stored) for stored in list(signal.receivers.values())}  # other threads may connect some meanwhile
     return tuple(
         (receiver, False, is_async(receiver)) if id(receiver) in strong else (_weak(receiver), True, is_async(receiver))
         for receiver in signal.receivers_for(app)

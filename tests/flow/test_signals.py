@@ -16,6 +16,7 @@ from asyncflask import (
     signals,
     stream_template_string,
 )
+from asyncflask.pipeline import hooks
 
 from .colours import COLOURS, both
 
@@ -232,6 +233,27 @@ def test_a_receiver_connected_while_a_request_runs_hears_the_rest_of_it(app, ask
     both(app, lambda: "")
     asked(f"/{colour}")
     assert heard == ([] if name == "request_started" else [name])
+
+
+def test_another_thread_may_connect_a_receiver_while_it_is_worked_out_who_hears(app, asked, colour, monkeypatch):
+    heard, added = [], []
+
+    def receiver(sender, **values):
+        heard.append(sender)
+
+    def id_of(value):
+        def another(sender, **values):
+            heard.append(sender)
+
+        added.append(another)
+        signals.request_finished.connect(another, app)
+        return id(value)
+
+    both(app, lambda: "")
+    signals.request_finished.connect(receiver, app)
+    monkeypatch.setattr(hooks, "id", id_of, raising=False)
+    assert asked(f"/{colour}").status == 200
+    assert heard
 
 
 NAMES = ["request_started", "request_finished", "request_tearing_down", "appcontext_tearing_down", "appcontext_popped"]
