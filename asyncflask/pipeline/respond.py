@@ -53,7 +53,7 @@ def make_response(app: App, rv: t.Any) -> Response:
         TypeError: for anything else, None first of all.
     """
     kind = app.response_class
-    if rv.__class__ in _TEXT and kind.is_made_as_ours:
+    if rv.__class__ in _TEXT and getattr(kind, "is_made_as_ours", False):
         return kind(rv)
     status: t.Any = None
     headers: t.Any = None
@@ -77,7 +77,7 @@ def make_response(app: App, rv: t.Any) -> Response:
     else:
         response = _coerce(kind, rv)
     if status is not None or headers:
-        response.amend(status, headers)
+        Response.amend(response, status, headers)  # it may be one of Werkzeug's
     return response
 
 
@@ -97,7 +97,11 @@ def _unpack(value: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
 
 def _of_error(kind: type[Response], error: HTTPException) -> Response | None:
     """Return an HTTP exception as a response, if that is all written by Werkzeug, which doesn't look at the environ."""
-    if error.response is not None or not kind.is_made_as_ours or type(error).get_response is not _GET_RESPONSE:
+    if (
+        error.response is not None
+        or not getattr(kind, "is_made_as_ours", False)
+        or type(error).get_response is not _GET_RESPONSE
+    ):
         return None
     if error.code is None or not _OWN_PARTS.isdisjoint(vars(error)):
         return None
@@ -126,6 +130,22 @@ def _coerce(kind: type[Response], value: t.Any) -> Response:
         raise TypeError(
             f"{error}\nThe view function did not return a valid response. {_KINDS} but it was a {was}."
         ).with_traceback(sys.exc_info()[2]) from None
+
+
+def adopted(app: App, value: t.Any) -> Response:
+    """Return as a response what a hook, or a method that replaces one of the app's, gave for one.
+
+    Raises:
+        TypeError: it can be none.
+    """
+    if not isinstance(value, BaseResponse) and not callable(value):
+        raise TypeError(
+            "There is no response any more: a function of 'after_request' or 'after_this_request', or a method that"
+            f" replaces one of the app's, returned {'None' if value is None else f'a {type(value).__name__}'}. It has"
+            " to return the response, or another one."
+        )
+    kind = app.response_class
+    return _coerce(kind if issubclass(kind, Response) else Response, value)
 
 
 async def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) -> Response:

@@ -21,14 +21,14 @@ from ..ctx import BOUND, current, raise_collected
 from ..lazy import late_module
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
+from ..wrappers import Response
 from .hooks import announce, emit, plan_for, renewed, run_all
-from .respond import make_response, open_session, plain_answer
+from .respond import adopted, make_response, open_session, plain_answer
 
 if t.TYPE_CHECKING:
     import asyncio
 
     from ..ctx import AppContext
-    from ..wrappers import Response
     from ..wrappers.response import Answer
 else:
     asyncio = late_module("asyncio")
@@ -91,11 +91,8 @@ async def _open(ctx: AppContext) -> None:
 
 
 def _answer(ctx: AppContext, response: Response | None) -> Answer:
-    if response is None:
-        raise TypeError(
-            "There is no response any more: a function that runs after the view, of 'after_request' or"
-            " 'after_this_request', returned None. It has to return the response, or another one."
-        )
+    if not isinstance(response, Response):
+        response = adopted(ctx.app, response)
     request = ctx.request if ctx.request_made or response.reads_environ else None
     answer = response.asgi_answer(ctx.method if request is None else request.method, request)
     return answer if ctx.answers_plainly else (*answer[:3], response)
@@ -136,7 +133,9 @@ async def _tear_down(ctx: AppContext, error: BaseException | None, response: Res
 
 async def _drop(ctx: AppContext, response: Response | None) -> None:
     """Close a response, if there is one, that will not be sent."""
-    if response is None:
+    if not isinstance(response, Response):
+        if (close := getattr(response, "close", None)) is not None:
+            close()
         return
     if ctx.lane.on_loop or response.is_async_iterable:
         await (response.close_async() if ctx.lane.on_loop else OnLoop(response.close_async()))

@@ -6,6 +6,8 @@ import asyncio
 import itertools
 
 import pytest
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response as BaseResponse
 
 from asyncflask import Blueprint, after_this_request, g, request, url_for
 
@@ -125,6 +127,41 @@ def test_a_function_that_loses_the_response_is_told_what_to_do(app, asked, colou
     app.config["PROPAGATE_EXCEPTIONS"] = True
     with pytest.raises(TypeError, match=r"returned None\. It has to return the response"):
         asked("/")
+
+
+def wsgi(environ, start_response):
+    start_response("203 Fine", [("X-Path", environ["PATH_INFO"])])
+    return [b"other"]
+
+
+@pytest.mark.parametrize("kind", ["def", "async"])
+@pytest.mark.parametrize("other", [BaseResponse("other", 203, {"X-Path": "/"}), wsgi], ids=["werkzeug", "wsgi"])
+def test_an_after_hook_may_give_any_response(app, asked, colour, kind, other):
+    app.after_request(as_colour(kind, lambda response: other))
+    app.add_url_rule("/", "view", as_colour(colour, lambda: "text"))
+    got = asked("/")
+    assert (got.status, got.text, got.headers["X-Path"]) == (203, "other", "/")
+
+
+@pytest.mark.parametrize("name", ["full_dispatch_request", "finalize_request", "make_response", "handle_exception"])
+def test_a_method_in_place_of_ours_may_give_any_response(app, asked, colour, name):
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    def view():
+        return "text" if name != "handle_exception" else 1 / 0
+
+    setattr(app, name, lambda *args, **kwargs: BaseResponse("other", 203))
+    app.add_url_rule("/", "view", as_colour(colour, view))
+    got = asked("/")
+    assert (got.status, got.text) == (203, "other")
+
+
+def test_the_response_class_may_be_werkzeugs(app, asked, colour):
+    app.response_class = BaseResponse
+    values = {"/text": "text", "/json": {"a": 1}, "/tuple": ({"a": 1}, 201, {"X-A": "b"}), "/error": NotFound()}
+    for path, value in values.items():
+        app.add_url_rule(path, path[1:], as_colour(colour, lambda value=value: value))
+    assert [asked(path).status for path in values] == [200, 200, 201, 404]
 
 
 @pytest.mark.parametrize("kind", ["def", "async"])
