@@ -127,13 +127,16 @@ class ServedFolder:
         return self.send(f"{filename}{self.index}") if has_index else _listed(path)
 
     def send(self, filename: str) -> Response:
-        """Send a file, or its best variant."""
+        """Send a file, or its best variant; anew if it was replaced before it was opened."""
         asked = request.args.get("v") if self.versioned else None
         lasts = asked is not None and asked == self.version(filename)
         age = _YEAR if lasts else t.cast("Resources", self.target).get_send_file_max_age(filename)
         coding, suffix = self._variant(filename, lasts) if self.precompressed else (None, "")
         name = os.path.basename(filename)
         response = send_from_directory(self.root, filename + suffix, download_name=name, max_age=age)
+        if lasts and asked != self.version(filename):
+            response.close()
+            return self.send(filename)
         if coding is not None:
             response.content_encoding = coding
         if self.precompressed:
@@ -169,7 +172,9 @@ def _hash(path: str, *state: int) -> str:
 
 
 def _is_older(one: str, other: str) -> bool:
-    return int(os.stat(one).st_mtime) < int(os.stat(other).st_mtime)  # some compressors copy whole seconds only
+    changed, others = os.stat(one).st_mtime_ns, os.stat(other).st_mtime_ns
+    second = 10**9
+    return changed < (others if changed % second else others // second * second)  # some compressors copy only seconds
 
 
 def _is_hidden(filename: str) -> bool:

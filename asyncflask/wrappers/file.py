@@ -22,6 +22,18 @@ class FileBody(FileWrapper):
 
     def __init__(self, file: IO[bytes], buffer_size: int = STEP) -> None:
         super().__init__(file, max(buffer_size, STEP))
+        self.left: int | None = None
+        """Bytes that are still to be sent, where their number was told ahead: a file may grow meanwhile."""
+
+    def __next__(self) -> bytes:
+        """Read the next step."""
+        if self.left is None:
+            return super().__next__()
+        data = self.file.read(min(self.buffer_size, self.left))
+        if not data:
+            raise StopIteration
+        self.left -= len(data)
+        return data
 
     @property
     def whole_path(self) -> tuple[str, int] | None:

@@ -462,6 +462,8 @@ class Response(Recast, BaseResponse):
     def asgi_pieces(self) -> Iterator[bytes]:
         """Iterate over a sync body, in the thread or on the loop it belongs to."""
         if self.direct_passthrough:
+            if type(self.response) is FileBody:
+                self.response.left = self.content_length
             return iter(cast("Iterable[bytes]", self.response))
         return iter(self.iter_encoded())
 

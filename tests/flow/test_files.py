@@ -142,6 +142,19 @@ async def test_steps_are_large_and_off_the_loop(serving, monkeypatch):
     assert readers and threading.main_thread() not in readers
 
 
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=1-"}])
+async def test_a_file_that_grows_while_it_is_sent_ends_where_it_was_said_to(serving, large, headers):
+    class Slow(Client):
+        async def send(self, message):
+            await super().send(message)
+            with open(large, "ab") as file:
+                file.write(b"more")
+
+    client = Slow(environ_of("/", headers=headers))
+    await client.run(serving)
+    assert client.got.body == CONTENT[len(headers) :]
+
+
 async def test_a_small_file_is_one_message(app, tmp_path):
     (tmp_path / "small").write_bytes(b"x" * 65536)
     opened = []

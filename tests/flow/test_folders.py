@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from asyncflask import App, Blueprint, url_for
+from asyncflask import App, Blueprint, send_from_directory, url_for
 from asyncflask.static_files import serve_folder
 
 from .asking import BY_WAY
@@ -272,6 +272,34 @@ def test_a_variant_of_an_older_file_is_not_kept_for_a_year(ask, app, folder, com
     os.utime(folder / "app.js.gz", (past, past))
     assert get(url, headers=asked).text == "script"
     assert get("/app.js", headers=asked).headers["Content-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("before", ["is_looked_at", "is_opened"])
+def test_a_file_replaced_meanwhile_is_not_kept_for_a_year(ask, app, folder, monkeypatch, before):
+    get = ask(versioned=True)
+    with app.test_request_context():
+        url = url_for("folder", filename="app.js")
+
+    def replace_first(*args, **options):
+        (folder / "app.js").write_text("another script")
+        return send_from_directory(*args, **options)
+
+    if before == "is_opened":
+        monkeypatch.setattr("asyncflask.static_files.send_from_directory", replace_first)
+    else:
+        (folder / "app.js").write_text("another script")
+    got = get(url)
+    assert (got.text, got.headers["Cache-Control"]) == ("another script", "no-cache")
+
+
+def test_a_compressor_that_keeps_only_seconds(ask, app, folder, compressed):
+    get = ask(versioned=True, precompressed=True)
+    os.utime(folder / "app.js", ns=(10**18 + 5, 10**18 + 5))
+    for changed, coding in ((10**18, "gzip"), (10**18 + 4, None)):
+        os.utime(folder / "app.js.gz", ns=(changed, changed))
+        with app.test_request_context():
+            url = url_for("folder", filename="app.js")
+        assert get(url, headers={"Accept-Encoding": "gzip"}).headers.get("Content-Encoding") == coding
 
 
 def test_folders_of_one_name_have_versions_of_their_own(app, tmp_path):
