@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import sys
 
 import pytest
 
@@ -290,6 +291,22 @@ def test_a_file_replaced_meanwhile_is_not_kept_for_a_year(ask, app, folder, monk
         (folder / "app.js").write_text("another script")
     got = get(url)
     assert (got.text, got.headers["Cache-Control"]) == ("another script", "no-cache")
+
+
+def test_what_is_told_of_a_file_is_of_the_one_that_is_sent(ask, folder, monkeypatch):
+    """Werkzeug looks at a file and opens it then; the new one here is longer, and stands at its place in between."""
+    get, looked = ask(), os.stat
+    (folder / "new.js").write_text("another script")
+
+    def stat(path, **options):
+        found = looked(path, **options)
+        if sys._getframe(1).f_code.co_name == "send_file" and (folder / "new.js").exists():
+            os.replace(folder / "new.js", folder / "app.js")
+        return found
+
+    monkeypatch.setattr(os, "stat", stat)
+    got = get("/app.js")
+    assert (got.text, got.headers["Content-Length"]) == ("another script", "14")
 
 
 def test_a_compressor_that_keeps_only_seconds(ask, app, folder, compressed):
