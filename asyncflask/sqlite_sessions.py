@@ -78,7 +78,8 @@ class SQLiteStore(MemoryStore):
 
     Args:
         path: of the file, which only its owner may read if it is made here. It belongs on a disk of this machine: the
-            locks of network file systems cannot be relied on. Removing it ends all sessions; it is made anew.
+            locks of network file systems cannot be relied on. It must not be removed
+            or replaced while it is in use; ``DELETE FROM sessions`` ends all sessions.
         timeout: seconds to wait for other processes that write.
         now: gives the time in seconds, the same in all processes.
 
@@ -100,7 +101,6 @@ class SQLiteStore(MemoryStore):
         # By process: a fork has neither the thread, nor may it use the connection.
         self._threads: dict[int, ThreadPoolExecutor] = {}
         self._connections: dict[int, sqlite3.Connection] = {}
-        self._file: tuple[int, int] | None = None
         self._failures = 0
         self.sessions = Table("sessions", self._database)
         self.moved = Table("moved", self._database)
@@ -116,15 +116,8 @@ class SQLiteStore(MemoryStore):
             except BaseException:
                 found.close()
                 raise
-            self._connections[os.getpid()], self._file = found, self._there()
+            self._connections[os.getpid()] = found
         return found
-
-    def _there(self) -> tuple[int, int] | None:
-        try:
-            state = os.stat(self.path)
-        except FileNotFoundError:
-            return None
-        return state.st_dev, state.st_ino
 
     def _thread(self) -> ThreadPoolExecutor:
         # One of its own: requests that wait for the file are in the way of nothing else.
@@ -138,8 +131,6 @@ class SQLiteStore(MemoryStore):
                 if self._failures != failures:  # of one that was in front of this one: it need not wait as long, too
                     raise sqlite3.OperationalError("it could not be used by a request that was first")
                 with self._lock:
-                    if os.getpid() in self._connections and self._there() != self._file:
-                        self.close()  # else this process would go on with a file that no other one finds
                     return work(*values)
             except (sqlite3.Error, OSError) as error:
                 self._failures += 1

@@ -200,19 +200,6 @@ async def test_a_spoilt_value_is_no_session(open_store):
     assert await store.save(made(sid, x="2")) is None
 
 
-@pytest.mark.parametrize("all_of_it", [True, False])
-@pytest.mark.skipif(os.name != "posix", reason="open files cannot be removed here")
-async def test_removing_the_file_ends_all_sessions_in_all_processes(path, open_store, all_of_it):
-    one, two, sid, new = open_store(), open_store(), new_id(), new_id()
-    await one.save(made(None, new=sid, x="1"))
-    assert await two.load(sid) == {"x": "1"}
-    for file in path.parent.glob(f"{path.name}*") if all_of_it else [path]:
-        file.unlink()
-    assert await one.load(sid) is None
-    assert await one.save(made(None, new=new, x="2")) == new
-    assert [await two.load(sid), await two.load(new)] == [None, {"x": "2"}]
-
-
 def test_memory_is_no_file():
     with pytest.raises(ValueError, match=r"':memory:' is no file\. .*MemorySessionInterface"):
         SQLiteSessionInterface(":memory:")
