@@ -78,8 +78,8 @@ class SQLiteStore(MemoryStore):
 
     Args:
         path: of the file, which only its owner may read if it is made here. It belongs on a disk of this machine: the
-            locks of network file systems cannot be relied on. It must not be removed
-            or replaced while it is in use; ``DELETE FROM sessions`` ends all sessions.
+            locks of network file systems cannot be relied on. It must not be removed or replaced while it is in use;
+            ``DELETE FROM sessions`` ends all sessions.
         timeout: seconds to wait for other processes that write.
         now: gives the time in seconds, the same in all processes.
 
