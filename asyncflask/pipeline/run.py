@@ -94,7 +94,9 @@ def _answer(ctx: AppContext, response: Response | None) -> Answer:
     if not isinstance(response, Response):
         response = adopted(ctx.app, response)
     request = ctx.request if ctx.request_made or response.reads_environ else None
-    answer = response.asgi_answer(ctx.method if request is None else request.method, request)
+    # As the client sent it, where it is served: whether a body comes does not change with what a hook assigns.
+    method = ctx.method if request is None or ctx.answers_plainly else request.method
+    answer = response.asgi_answer(method, request)
     return answer if ctx.answers_plainly else (*answer[:3], response)
 
 
