@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import HTTPException
 
 if t.TYPE_CHECKING:
@@ -63,7 +64,12 @@ def _preferred(ctx: AppContext, forms: tuple[str, ...]) -> str:
     matches = {form: form for form in forms}
     if _PROBLEM in forms:
         matches.setdefault(_JSON, _PROBLEM)
-    return matches[ctx.request.accept_mimetypes.best_match(matches, forms[0])]
+    accepted = ctx.request.accept_mimetypes
+    best = accepted.best_match(matches)
+    if best is None:  # "application/json; charset=utf-8" accepts none of them, to the letter
+        bare = MIMEAccept([(kind.partition(";")[0].strip(), quality) for kind, quality in accepted])
+        best = bare.best_match(matches, forms[0])
+    return matches[best]
 
 
 def _made(ctx: AppContext, error: HTTPException, form: str) -> Response:
