@@ -222,16 +222,20 @@ class ServerSessionInterface(SessionInterface):
             await refuse(response)
             return
         self._note_back(app)
-        self._set_cookie(app, session, sid, response)
+        lasts_otherwise = "_permanent" in change.written or "_permanent" in change.deleted
+        self._set_cookie(app, session, sid, response, lasts_otherwise)
         session.note_saved(sid, change)
 
-    def _set_cookie(self, app: App, session: ServerSession, sid: str | None, response: Response) -> None:
+    def _set_cookie(
+        self, app: App, session: ServerSession, sid: str | None, response: Response, lasts_otherwise: bool
+    ) -> None:
         name = self.get_cookie_name(app)
         attributes = self.cookie_attributes(app)
         if sid is None:
             if not session:  # else another request has ended it, and may have set a cookie of its own
                 response.delete_cookie(name, **attributes)
-        elif sid != session.sid or self.should_set_cookie(app, session):
+        elif sid != session.sid or lasts_otherwise or (session.permanent and self.should_set_cookie(app, session)):
+            # Not sent again for nothing: it might come after the new id that another request has brought meanwhile.
             response.set_cookie(name, sid, expires=self.get_expiration_time(app, session), **attributes)
 
     def regenerate(self, session: ServerSession) -> None:

@@ -264,6 +264,16 @@ async def test_a_change_reaches_the_new_id_of_a_session(app, meet):
         assert (await client.get("/get")).json() == {}
 
 
+async def test_an_id_that_the_client_has_is_sent_again_only_to_last_longer(app):
+    async with app.async_test_client() as client:
+        assert "set-cookie" in (await client.post("/set", json={"a": 1})).headers
+        assert "set-cookie" not in (await client.post("/set", json={"a": 2})).headers
+        assert "set-cookie" in (await client.post("/set", json={"_permanent": True})).headers
+        assert "set-cookie" in (await client.post("/set", json={"a": 3})).headers
+        assert (await client.get("/get")).json()["a"] == 3
+        assert "expires" not in (await client.post("/set", json={"_permanent": False})).headers["set-cookie"].lower()
+
+
 async def test_a_change_does_not_bring_back_a_session_that_was_ended(app, meet):
     async with app.async_test_client() as client:
         await client.post("/set", json={"user": 1})
