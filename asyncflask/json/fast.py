@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .provider import DefaultJSONProvider, _default
+from .provider import OURS, DefaultJSONProvider, _default
 
 if t.TYPE_CHECKING:
     from werkzeug.sansio.response import Response
@@ -94,6 +94,15 @@ class FastJSONProvider(DefaultJSONProvider):
             return make(data + b"\n", mimetype=self.mimetype)  # pyright: ignore[reportArgumentType]
         return super().response(*args, **kwargs)
 
+    def _body_writer(self) -> t.Callable[[t.Any], bytes]:
+        write, compact = super()._body_writer(), self._compact
+
+        def write_quickly(value: t.Any) -> bytes:
+            data = compact(value)
+            return write(value) if data is None else data + b"\n"
+
+        return write_quickly
+
     def _compact(self, obj: t.Any) -> bytes | None:
         """Write without spaces; None: only the default provider can."""
         if self.default is not _default:
@@ -109,6 +118,9 @@ class FastJSONProvider(DefaultJSONProvider):
             if mark in data:
                 return None
         return data
+
+
+OURS.add(FastJSONProvider)
 
 
 def _is_for_orjson(s: t.Any) -> bool:

@@ -20,6 +20,7 @@ import asyncflask
 from asyncflask.json import fast
 from asyncflask.json.fast import FastJSONProvider
 from asyncflask.json.provider import DefaultJSONProvider
+from asyncflask.plain import is_plain
 
 
 class FakeApp:
@@ -107,6 +108,9 @@ def test_writes_what_the_default_provider_writes(obj, ensure_ascii, sort_keys):
     assert outcome(ours.dumps, obj) == outcome(plain.dumps, obj)
     compact = {"separators": (",", ":")}
     assert outcome(lambda: ours.dumps(obj, **compact)) == outcome(lambda: plain.dumps(obj, **compact))
+    if not is_plain():
+        (write, mimetype), (written, _) = ours.body_writer(), plain.body_writer()
+        assert (outcome(write, obj), mimetype) == (outcome(written, obj), "application/json")
 
 
 @given(st.floats())
@@ -170,6 +174,16 @@ def only_orjson(monkeypatch):
 )
 def test_ordinary_documents_are_written_by_orjson(only_orjson, obj, text):
     assert FastJSONProvider(APP).response(obj) == (text, "application/json")
+    if not is_plain():
+        assert FastJSONProvider(APP).body_writer()[0](obj) == text
+
+
+def test_a_subclass_with_its_own_ways_is_asked_for_each_response():
+    class Own(FastJSONProvider):
+        def response(self, *args, **kwargs):
+            return super().response({"own": args})
+
+    assert Own(APP).body_writer() is None
 
 
 def test_ordinary_documents_are_read_by_orjson(only_orjson):
