@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 # Runs in one fresh interpreter. Third-party modules are imported once; each module of ours is then tried in a fork that
 # knows none of ours yet. With "alone" the package's __init__ is replaced by a bare one, so that it cannot have imported
 # in a lucky order what the module forgot.
@@ -45,9 +47,11 @@ def importable(sources):
     return [source.name for source in sources if not source.name.endswith("__main__")]
 
 
+@pytest.mark.slow
 def test_each_module_is_the_first_one_imported(root, sources):
     try_each("first", root, importable(sources))
 
 
+@pytest.mark.slow
 def test_each_module_imports_alone(root, sources):
     try_each("alone", root, importable(sources))

@@ -100,12 +100,14 @@ def test_there_is_something_to_check(folder):
     assert bool(marked(folder)) == (folder == "refused")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pyright_starts")
 def test_pyright_finds_nothing_in_the_package():
     done = python("-m", "pyright", "--pythonpath", sys.executable, ROOT / "asyncflask")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pyright_starts")
 def test_nearly_all_public_names_have_a_known_type():
     options = ["--ignoreexternal", "--outputjson", "--pythonpath", sys.executable]
