@@ -126,9 +126,11 @@ def unpack(folder: str, target: Path) -> None:
     prefix = f"flask-{VERSION}/{folder}/"
     with tarfile.open(source_distribution()) as archive:
         for member in archive.getmembers():
-            if member.name.startswith(prefix):
-                inside = member.name.removeprefix(prefix)
-                archive.extract(member.replace(name=inside, deep=False), target, filter="data")
+            content = archive.extractfile(member) if member.name.startswith(prefix) else None
+            if content is not None:  # a file
+                path = target / member.name.removeprefix(prefix)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content.read())
 
 
 @functools.cache
