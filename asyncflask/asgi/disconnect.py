@@ -23,7 +23,8 @@ else:
 Receive = t.Callable[[], t.Awaitable[dict[str, t.Any]]]
 Send = t.Callable[[dict[str, t.Any]], t.Awaitable[None]]
 
-_KEY = "asyncflask.listener"
+LISTENER = "asyncflask.listener"
+"""The key of a scope whose value is the `Listener` of its request, if somebody has asked for one."""
 _INLET = "asyncflask.inlet"
 _SHIELDED = "asyncflask.shielded"
 
@@ -147,10 +148,10 @@ class Listener:
 
 def listener_of(scope: dict[str, t.Any], receive: Receive) -> Listener:
     """Return the listener of a request, made on the first call. On the loop's thread."""
-    listener: Listener | None = scope.get(_KEY)
+    listener: Listener | None = scope.get(LISTENER)
     if listener is None:
         inlet: Inlet | None = scope.get(_INLET)
-        listener = scope[_KEY] = Listener(receive if inlet is None else inlet.ahead, scope.get(_SHIELDED, False))
+        listener = scope[LISTENER] = Listener(receive if inlet is None else inlet.ahead, scope.get(_SHIELDED, False))
     return listener
 
 
@@ -161,7 +162,7 @@ def shield(scope: dict[str, t.Any]) -> None:
 
 async def stop_listening(scope: dict[str, t.Any]) -> Listener | None:
     """End the listener of a request, if one was made, and return it."""
-    listener: Listener | None = scope.pop(_KEY, None)
+    listener: Listener | None = scope.pop(LISTENER, None)
     if listener is not None:
         await listener.stop()
     return listener
@@ -261,7 +262,7 @@ class Probe:
 
     def has_left(self) -> bool:
         """Return whether the client is known to have left. From a worker thread or on the loop."""
-        listener: Listener | None = self._scope.get(_KEY)
+        listener: Listener | None = self._scope.get(LISTENER)
         if listener is None:
             bridge = current_bridge()
             if bridge is None or asyncio._get_running_loop() is not None:

@@ -17,8 +17,10 @@ from ..lazy import late_module
 from ..plain import is_plain
 from ..threads import Bridge, InContext, QueueFull, drive
 from ..wrappers.body import Body, WholeBody
+from ..wrappers.environ import CLIENT
 from ..wrappers.stream import BodyStream
 from .disconnect import (
+    LISTENER,
     Inlet,
     Listener,
     cancelled_when_left,
@@ -56,8 +58,6 @@ else:
 Scope = dict[str, t.Any]
 DONE: t.Any = object()
 """What `next` gives for a coroutine that has returned, which costs less than the StopIteration that says so."""
-CLIENT = "asyncflask.client"
-"""The key of a scope whose value is what the sync test client wants to know of its request."""
 _HTTP_1 = frozenset({"1.1", "1.0", None})
 BIG_FORMS = {"multipart/form-data": 256 * 1024, "application/x-www-form-urlencoded": 64 * 1024}
 """Bytes from which on a form of that type is parsed in a thread, before the hooks of an ``async def`` view."""
@@ -122,7 +122,7 @@ def _begin_slowly(app: App, ctx: ServedContext, context: Context) -> HTTPExcepti
 
 
 def _leaves_open(ctx: AppContext) -> bool:
-    return ctx.request.has_open_files() or "asyncflask.listener" in ctx.scope
+    return ctx.request.has_open_files() or LISTENER in ctx.scope
 
 
 async def _clean_up(app: App, ctx: ServedContext, context: Context, scope: Scope) -> None:

@@ -16,6 +16,7 @@ from werkzeug.exceptions import Forbidden, HTTPException, ServiceUnavailable
 from ..ctx import WORKER
 from ..lazy import late_module
 from ..threads import InContext, InThread, QueueFull, drive
+from ..wrappers.environ import CLIENT
 from ..wrappers.websocket import ERROR, POLICY, State
 from .disconnect import cancelled_when_left
 from .http import bridge_of, close_lifetime, end_lifetime, leave_to_debugger
@@ -184,7 +185,7 @@ async def serve_websocket(app: App, scope: Message, receive: Receive, send: Send
     if ctx.refused:
         context.run(ctx.unbind)
         return await refuse(scope, send, t.cast(HTTPException, websocket.routing_exception))
-    if (link := scope.get("asyncflask.client")) is not None:
+    if (link := scope.get(CLIENT)) is not None:
         link.context, ctx.preserve = context, link.preserve
     await _serve_line(app, scope, ctx, context, line)
 

@@ -12,6 +12,7 @@ from ..pipeline.hooks import finish
 from ..sansio.scaffold import setupmethod
 from ..threads import WorkerPool, background, current_bridge
 from ..wrappers import Websocket
+from ..wrappers.environ import CLIENT
 from .jobs import Job, Jobs, background_job, pending_after
 from .managers import check_plain, check_yields
 from .periodic import Periodic
@@ -248,7 +249,7 @@ class Lifetimes:
 
         Mounted applications have no lifespan then either; those of ours start with their own first request.
         """
-        link = scope.get("asyncflask.client") if scope else None
+        link = scope.get(CLIENT) if scope else None
         serving = self.serving_here(None if link is None else link.bridge)
         if not serving.started and not serving.is_test:
             self._tell_once(serving.bridge is background())
@@ -302,7 +303,7 @@ class Lifetimes:
             return background()
         ctx: AppContext | None = _cv_request.get(None)
         scope = None if ctx is None else ctx.scope
-        link = scope.get("asyncflask.client") if scope else None
+        link = scope.get(CLIENT) if scope else None
         if link is not None and link.bridge.loop is loop:  # a client may have left its context to code on another loop
             return t.cast("Bridge", link.bridge)
         return self.bridge()

@@ -23,6 +23,7 @@ from werkzeug.wrappers import Request as BaseRequest
 from werkzeug.wsgi import get_current_url
 
 from ..globals import _cv_app
+from ..wrappers.environ import CLIENT
 from .builder import EnvironBuilder
 from .loops import bridge_of
 from .transport import ClientLink, Exchange, request_body, scope_from_environ
@@ -148,7 +149,7 @@ class FlaskClient(werkzeug.test.Client):
         context = copy_context()
         with bridge_of(self.application) as bridge:
             link = ClientLink(bridge, environ, preserve=environ.get(PRESERVE))
-            exchange = Exchange(scope_from_environ(environ) | {"asyncflask.client": link}, request_body(environ))
+            exchange = Exchange(scope_from_environ(environ) | {CLIENT: link}, request_body(environ))
             try:
                 before = tuple(vars(self.application).get("background_tasks", ()))
                 bridge.serve(exchange.run(self.application.asgi), context)

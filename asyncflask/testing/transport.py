@@ -34,7 +34,7 @@ class BodyCut(Exception):
 
 @dataclass
 class ClientLink:
-    """What the sync test client tells the server side, as ``scope["asyncflask.client"]``.
+    """What the sync test client tells the server side, as ``scope[wrappers.environ.CLIENT]``.
 
     Attributes:
         bridge: where sync code of the request runs: in the client's own thread.

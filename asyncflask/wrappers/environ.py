@@ -14,6 +14,9 @@ from werkzeug.exceptions import BadRequestKeyError
 from ..lazy import lazy
 from .file import FileBody
 
+CLIENT = "asyncflask.client"
+"""The key of a scope whose value is what the sync test client wants to know of its request."""
+
 # What the server or the test client knows better than the scope does.
 KEPT_FROM_CLIENT = frozenset(
     {"REQUEST_URI", "RAW_URI", "wsgi.errors", "wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once"}
@@ -88,7 +91,7 @@ def environ_from_scope(scope: Mapping[str, Any], path: str, root_path: str, inpu
     """Make the WSGI environ of an ASGI http request.
 
     Args:
-        scope: the ASGI scope. If ``scope["asyncflask.client"]`` has an ``environ`` (the test client), everything in it
+        scope: the ASGI scope. If ``scope[CLIENT]`` has an ``environ`` (the test client), everything in it
             that the scope doesn't say is taken over.
         path: what comes after ``root_path``, percent-decoded.
         root_path: the prefix the application is mounted under, percent-decoded, without a trailing slash.
@@ -119,7 +122,7 @@ def environ_from_scope(scope: Mapping[str, Any], path: str, root_path: str, inpu
     environ.update(address_variables(scope))
     environ.update(header_variables(merged_headers(scope["headers"])))
     environ["asgi.scope"] = scope
-    began_as = getattr(scope.get("asyncflask.client"), "environ", None)
+    began_as = getattr(scope.get(CLIENT), "environ", None)
     return environ if began_as is None else overlay(began_as, environ)
 
 

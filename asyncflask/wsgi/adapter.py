@@ -9,6 +9,7 @@ from contextvars import copy_context
 
 from ..asgi.scope import client_fault
 from ..threads import Bridge, PoolBridge, QueueFull, WorkerPool
+from ..wrappers.environ import CLIENT
 from .bodies import Message, Receive, Send
 from .exchange import Exchange
 
@@ -64,7 +65,7 @@ class WSGIAdapter:
         fault = client_fault(scope, headers)
         if fault is not None:
             return await _answer(send, 400, f"{fault.description}\n".encode(), (b"connection", b"close"))
-        link = scope.get("asyncflask.client")
+        link = scope.get(CLIENT)
         bridge: Bridge = self._bridge_for(asyncio.get_running_loop()) if link is None else link.bridge
         exchange = Exchange(self.wsgi_app, scope, headers, bridge, receive, send)
         try:

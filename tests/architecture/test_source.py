@@ -104,6 +104,30 @@ def test_no_private_name_crosses_modules(sources):
     assert not crossing
 
 
+def keys(tree: ast.AST):
+    """Every string that is written where a key is: in brackets, in a dict, as the argument of `get` and the like."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(slice=found):
+                yield found
+            case ast.Dict(keys=found):
+                yield from found
+            case ast.Call(func=ast.Attribute(attr="get" | "pop" | "setdefault"), args=[found, *_]):
+                yield found
+            case ast.Compare(left=found, ops=[ast.In() | ast.NotIn()]):
+                yield found
+
+
+def test_keys_of_a_scope_that_are_ours_have_one_name(sources):
+    spelled = [
+        f"{source.path}:{key.lineno} {key.value}"
+        for source in sources
+        for key in keys(source.tree)
+        if isinstance(key, ast.Constant) and str(key.value).startswith("asyncflask.")
+    ]
+    assert not spelled
+
+
 def test_every_module_says_its_job(sources):
     silent = [source.path for source in sources if not ast.get_docstring(source.tree)]
     assert not silent
