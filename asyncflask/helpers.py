@@ -9,16 +9,18 @@ import sys
 import typing as t
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack
-from functools import cache, update_wrapper
+from functools import cache, partial, update_wrapper
 from inspect import iscoroutinefunction
 
 import werkzeug.exceptions
 import werkzeug.utils
+from werkzeug.security import safe_join
 
 from .config import env_setting
 from .globals import _cv_app, _cv_request, current_app, request, request_ctx, session
 from .signals import message_flashed
 from .threads import run_anywhere, waited_for
+from .wrappers.file import FileBody, sent_as_seen
 
 if t.TYPE_CHECKING:
     from datetime import datetime
@@ -199,14 +201,18 @@ def send_file(
         OSError: the file is not there or cannot be read.
         RequestedRangeNotSatisfiable: the client wants a range that the file has not.
     """
-    if isinstance(path_or_file, (str, os.PathLike)):
-        _check_file_name(path_or_file)
+    is_path = isinstance(path_or_file, (str, os.PathLike))
+    if is_path:
+        _check_file_name(path_or_file)  # type: ignore[arg-type]
     options = _prepare_send_file_kwargs(
         max_age=max_age, last_modified=last_modified, etag=etag, conditional=conditional,
         download_name=download_name, as_attachment=as_attachment, mimetype=mimetype,
     )  # fmt: skip
+    send = partial(werkzeug.utils.send_file, path_or_file, **options)  # type: ignore[arg-type]
     try:
-        return t.cast("Response", werkzeug.utils.send_file(path_or_file, **options))  # type: ignore[arg-type]
+        if not is_path:
+            return t.cast("Response", send())
+        return t.cast("Response", sent_as_seen(os.path.join(options["_root_path"], path_or_file), send))  # type: ignore[arg-type]
     except OSError as error:
         if error.errno in _IMPOSSIBLE_NAME:
             raise werkzeug.exceptions.NotFound() from error
@@ -227,20 +233,23 @@ def send_from_directory(directory: FilePath, path: FilePath, **kwargs: t.Any) ->
     """
     _check_file_name(path)
     options = _prepare_send_file_kwargs(**kwargs)
+    full = safe_join(os.fspath(directory), os.fspath(path)) or ""
+    send = partial(werkzeug.utils.send_from_directory, directory, path, **options)
     try:
-        return t.cast("Response", werkzeug.utils.send_from_directory(directory, path, **options))
+        return t.cast("Response", sent_as_seen(os.path.join(options["_root_path"], full), send))
     except FileNotFoundError as error:  # it went between the look and the opening
         raise werkzeug.exceptions.NotFound() from error
 
 
 def _prepare_send_file_kwargs(**kwargs: t.Any) -> dict[str, t.Any]:
     # What Werkzeug has to know of the application and the request.
-    app = current_app
+    app, environ = current_app, request.environ
+    environ.setdefault("wsgi.file_wrapper", FileBody)
     if kwargs.get("max_age") is None:
         kwargs["max_age"] = app.get_send_file_max_age
     return kwargs | {
         "_root_path": app.root_path,
-        "environ": request.environ,
+        "environ": environ,
         "response_class": app.response_class,
         "use_x_sendfile": app.config["USE_X_SENDFILE"],
     }

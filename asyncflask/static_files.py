@@ -127,18 +127,20 @@ class ServedFolder:
         return self.send(f"{filename}{self.index}") if has_index else _listed(path)
 
     def send(self, filename: str) -> Response:
-        """Send a file, or its best variant; anew if it was replaced before it was opened."""
+        """Send a file, or its best variant; to be kept for a year if it has the version that the URL asks for."""
         asked = request.args.get("v") if self.versioned else None
         lasts = asked is not None and asked == self.version(filename)
+        response = self._sent(filename, lasts)
+        if lasts and asked != self.version(filename):  # it was replaced, perhaps before it was opened
+            response.close()
+            response = self._sent(filename, False)
+        return response
+
+    def _sent(self, filename: str, lasts: bool) -> Response:
         age = _YEAR if lasts else t.cast("Resources", self.target).get_send_file_max_age(filename)
         coding, suffix = self._variant(filename, lasts) if self.precompressed else (None, "")
         name = os.path.basename(filename)
-        path = (safe_join(self.root, filename) or "") + suffix
-        was = os.stat(path)
         response = send_from_directory(self.root, filename + suffix, download_name=name, max_age=age)
-        if _is_replaced(path, was) or (lasts and asked != self.version(filename)):
-            response.close()
-            return self.send(filename)
         if coding is not None:
             response.content_encoding = coding
         if self.precompressed:
@@ -177,13 +179,6 @@ def _is_older(one: str, other: str) -> bool:
     changed, others = os.stat(one).st_mtime_ns, os.stat(other).st_mtime_ns
     second = 10**9
     return changed < (others if changed % second else others // second * second)  # some compressors copy only seconds
-
-
-def _is_replaced(path: str, was: os.stat_result) -> bool:
-    try:
-        return not os.path.samestat(was, os.stat(path))
-    except FileNotFoundError:  # only removed, and it is open already
-        return False
 
 
 def _is_hidden(filename: str) -> bool:

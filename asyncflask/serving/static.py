@@ -6,13 +6,15 @@ import importlib.util
 import os
 import typing as t
 from collections.abc import Mapping
+from functools import partial
 
-from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.exceptions import NotFound, RequestedRangeNotSatisfiable, ServiceUnavailable
 from werkzeug.security import safe_join
 from werkzeug.utils import send_file
 
 from ..asgi.scope import split_path
 from ..threads import WorkerPool
+from ..wrappers.file import sent_as_seen
 from ..wsgi import WSGIAdapter
 from .options import BadOption, WrongType
 
@@ -84,9 +86,12 @@ def exports_of(files: t.Mapping[str, t.Any] | None) -> list[tuple[str, str]]:
 def _send(environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
     path = environ["asgi.scope"][_KEY]
     try:
-        answer: t.Any = send_file(path, environ, conditional=True, etag=True, max_age=MAX_AGE)
-    except RequestedRangeNotSatisfiable as error:
+        send = partial(send_file, path, environ, conditional=True, etag=True, max_age=MAX_AGE)
+        answer: t.Any = sent_as_seen(path, send)
+    except (RequestedRangeNotSatisfiable, ServiceUnavailable) as error:
         answer = error
+    except FileNotFoundError:  # it went between two looks at it
+        answer = NotFound()
     return t.cast("t.Iterable[bytes]", answer(environ, start_response))
 
 
