@@ -4,11 +4,13 @@
     application/problem+json    {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "The ..."}
 
 The former is what Flask's documentation makes of errors by a handler, the latter RFC 9457, "Problem Details for HTTP
-APIs". An error's description is told, and nothing else of it.
+APIs". An error's description is told, and nothing else of it but what its attribute ``problem`` has: more members of
+the latter, or standard ones in the place of those above.
 """
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from werkzeug.datastructures import MIMEAccept
@@ -19,6 +21,7 @@ if t.TYPE_CHECKING:
     from ..wrappers import Response
 
 _HTML, _JSON, _PROBLEM = FORMS = ("text/html", "application/json", "application/problem+json")
+_TEXTS = ("type", "title", "detail", "instance")
 
 
 def in_form(ctx: AppContext, error: HTTPException, offered: t.Any) -> HTTPException | Response:
@@ -75,6 +78,8 @@ def _preferred(ctx: AppContext, forms: tuple[str, ...]) -> str:
 def _made(ctx: AppContext, error: HTTPException, form: str) -> Response:
     try:
         text = f"{ctx.app.json.dumps(_members(error, form))}\n"
+        if _says_more(error):
+            _check(json.loads(text, parse_constant=_refuse), error)
     except (TypeError, ValueError, RecursionError) as why:
         raise TypeError(
             f"{type(error).__name__} cannot be told as {form}: {why}. Its attribute 'problem', if it has one, must be a"
@@ -82,6 +87,23 @@ def _made(ctx: AppContext, error: HTTPException, form: str) -> Response:
         ) from error  # which shows where it was raised
     headers = [pair for pair in error.get_headers(ctx.request.environ) if pair[0].lower() != "content-type"]
     return ctx.app.response_class(text, error.code, headers, mimetype=form)
+
+
+def _says_more(error: HTTPException) -> bool:
+    return hasattr(error, "problem") or not isinstance(error.description, (str, type(None)))
+
+
+def _refuse(number: str) -> t.NoReturn:
+    raise ValueError(f"{number} is no number in JSON")
+
+
+def _check(told: dict[str, t.Any], error: HTTPException) -> None:
+    """Raise ValueError if standard members of a problem are not what they have to be. (RFC 9457 section 3.1.)"""
+    if told.get("status", error.code) != error.code:
+        raise ValueError(f"its 'status' is {told['status']!r}, but the answer has {error.code}")
+    for name in _TEXTS:
+        if not isinstance(told.get(name, ""), str):
+            raise ValueError(f"its {name!r} is {told[name]!r}, and not a text")
 
 
 def _members(error: HTTPException, form: str) -> dict[str, t.Any]:

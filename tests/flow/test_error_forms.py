@@ -133,6 +133,58 @@ def test_a_problem_that_cannot_be_told_is_explained_in_the_log(app, asked, raisi
     assert str(told).startswith("OutOfCredit cannot be told as application/problem+json: ") and told.__cause__ is error
 
 
+@pytest.mark.parametrize(
+    ("problem", "why"),
+    [
+        ({"balance": float("nan")}, "NaN"),
+        ({"balance": [{"of": -float("inf")}]}, "-Infinity"),
+        ({"status": 400}, "'status' is 400, but the answer has 403"),
+        ({"status": "403"}, "'status' is '403', but the answer has 403"),
+        ({"status": None}, "'status' is None, but the answer has 403"),
+        ({"type": 1}, "'type' is 1, and not a text"),
+        ({"title": None}, "'title' is None, and not a text"),
+        ({"detail": ["no"]}, "'detail' is ['no'], and not a text"),
+        ({"instance": {}}, "'instance' is {}, and not a text"),
+    ],
+)
+def test_a_problem_that_is_none_by_the_rfc_is_explained_in_the_log(app, asked, raising, caplog, problem, why):
+    """RFC 9457 sections 3.1 and 3.2; RFC 8259 section 6 for numbers."""
+    app.logger.disabled = False
+    app.config["ERROR_MIMETYPES"] = PROBLEM
+    error = OutOfCredit()
+    error.problem = problem
+    raising(error)
+    got = asked("/raises")
+    assert (got.status, kind_of(got), got.json["status"]) == (500, PROBLEM, 500)
+    (record,) = caplog.records
+    told = str(record.exc_info[1])
+    assert told.startswith("OutOfCredit cannot be told as application/problem+json: ") and why in told
+    assert record.exc_info[1].__cause__ is error
+
+
+def test_a_problem_may_say_the_standard_members_itself(app, asked, raising):
+    class Lazy:
+        def __html__(self):
+            return "title"
+
+    app.config["ERROR_MIMETYPES"] = PROBLEM
+    error = Forbidden("not this")
+    error.problem = {"status": 403, "title": Lazy(), "detail": "this", "type": "/x", "instance": "/y", "sum": 1e300}
+    raising(error)
+    assert asked("/raises").json == {**error.problem, "title": "title"}
+
+
+def test_a_number_in_a_description_that_json_has_not(app, asked, raising, caplog):
+    app.logger.disabled = False
+    app.config["ERROR_MIMETYPES"] = JSON
+    raising(Conflict({"sum": float("inf")}))
+    raising(Conflict("NaN, not Infinity"), "/text")
+    assert asked("/text").json["description"] == "NaN, not Infinity"
+    got = asked("/raises")
+    assert (got.status, got.json["code"]) == (500, 500)
+    assert "Infinity" in str(caplog.records[0].exc_info[1])
+
+
 def test_the_headers_of_an_error_stay(app, asked, raising):
     app.config["ERROR_MIMETYPES"] = PROBLEM
     raising(Unauthorized(www_authenticate=WWWAuthenticate("basic", {"realm": "x"})))
