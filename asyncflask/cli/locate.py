@@ -126,10 +126,9 @@ def _call(factory: FunctionType, refused: str, *args: t.Any, **kwargs: t.Any) ->
         raise
     if inspect.iscoroutine(made):
         made.close()
-        raise NoAppException(
-            f"The factory {factory.__name__!r} is an 'async def' function, and there is no event loop yet that its"
-            " application could stay on. Make it a 'def' function."
-        )
+        from ..serving.explain import made_on_a_loop  # only then
+
+        raise NoAppException(made_on_a_loop(factory.__name__))
     return made
 
 

@@ -14,7 +14,7 @@ import click
 
 from ..app import App
 from . import is_running_from_reloader, run_simple
-from .explain import summary, why
+from .explain import from_application, made_on_a_loop, summary, why
 from .options import ACCESS_LOGS, RELOADERS, BadOption
 
 
@@ -146,14 +146,25 @@ def _attribute(module: t.Any, wanted: str) -> t.Any:
         inspect.signature(found).bind(*arguments, **named)
     except (ValueError, TypeError) as error:
         raise BadOption(f"{wanted!r} cannot be called: {error}.") from None
-    return found(*arguments, **named)
+    return _made(found, arguments, named, f"{wanted!r} of module {module.__name__!r}")
+
+
+def _made(factory: t.Any, arguments: list[t.Any], named: dict[str, t.Any], called: str) -> t.Any:
+    try:
+        made = factory(*arguments, **named)
+    except (Exception, SystemExit) as error:
+        error.__traceback__ = from_application(error.__traceback__)
+        traceback.print_exception(error)
+        raise BadOption(f"The factory {called} has failed: {why(error)}") from None
+    if inspect.iscoroutine(made):
+        made.close()
+        raise BadOption(made_on_a_loop(factory.__name__))
+    return made
 
 
 def _told(error: BaseException, module: str) -> str:
     if isinstance(error, ModuleNotFoundError) and module.partition(".")[0] == error.name:
         return f"{summary(error.with_traceback(None))}. It is looked for in {os.getcwd()!r} and on sys.path."
-    ours = error.__traceback__
-    error = error.with_traceback(None if ours is None else ours.tb_next)
     return why(error)
 
 

@@ -26,6 +26,14 @@ def summary(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__) + (f" ({place[0]}, line {place[1]})" if place else "")
 
 
+def made_on_a_loop(factory: str) -> str:
+    """Return what to say of a factory that is a coroutine function."""
+    return (
+        f"The factory {factory!r} is an 'async def' function, and there is no event loop yet that its application could"
+        " stay on. Make it a 'def' function."
+    )
+
+
 def from_application(at: TracebackType | None) -> TracebackType | None:
     """Return a traceback from the first frame on that is not ours and not Python's import system's."""
     while at is not None and _loads(at.tb_frame):
@@ -60,7 +68,9 @@ def _loads(frame: FrameType) -> bool:
 
 
 def _module(frame: FrameType) -> str:
-    name: str = frame.f_globals.get("__name__", "")
+    names = frame.f_globals
+    run = names.get("__spec__") if names.get("__name__") == "__main__" else None  # by python -m
+    name: str = names.get("__name__", "") if run is None else run.name
     return name
 
 

@@ -238,6 +238,52 @@ def test_a_wrong_command_ends_with_one_clear_line(project, arguments, code, text
         sys.modules.pop(name, None)
 
 
+FAILING = """
+import sys
+def helper():
+    return {}["x"]
+def fails():
+    return helper()
+def takes(a, b):
+    return takes(a)
+def exits():
+    sys.exit("no database")
+def lacks():
+    import not_there_at_all
+async def later(): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "last", "raised_at"),
+    [
+        ("fails()", "The factory 'fails()' of module 'made' has failed: KeyError: 'x' ({}, line 4)", "in helper"),
+        (
+            "takes(1, 2)",
+            "The factory 'takes(1, 2)' of module 'made' has failed: TypeError: takes() missing",
+            "in takes",
+        ),
+        (
+            "exits()",
+            "The factory 'exits()' of module 'made' has failed: SystemExit: no database ({}, line 10)",
+            "exit(",
+        ),
+        ("lacks()", "The factory 'lacks()' of module 'made' has failed: {}:12: there is no module 'not_th", "in lacks"),
+        ("later()", "The factory 'later' is an 'async def' function, and there is no event loop yet that its", None),
+    ],
+)
+def test_a_factory_that_fails_shows_where(project, call, last, raised_at):
+    """Its traceback begins with it, and the last line says what and where, as for a module that cannot be imported."""
+    project("made.py", FAILING)
+    command = [sys.executable, "-m", "asyncflask.serving", "-b", "127.0.0.1:0", f"made:{call}"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, env=environment, timeout=60)
+    told = done.stderr.splitlines()
+    assert done.returncode == 1 and told[-1].startswith(last.format(project.folder / "made.py"))
+    assert "asyncflask" not in done.stderr and "RuntimeWarning" not in done.stderr
+    assert len(told) == 1 if raised_at is None else raised_at in done.stderr
+
+
 def test_help_names_the_options(project):
     command = [sys.executable, "-m", "asyncflask.serving", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
