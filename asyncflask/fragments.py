@@ -8,8 +8,9 @@ of the children. (Jinja docs: API, The Low-Level API.)
 from __future__ import annotations
 
 import typing as t
+from types import CodeType
 
-from jinja2 import Template
+from jinja2 import Template, TemplateRuntimeError
 
 from .threads import run_anywhere
 
@@ -29,7 +30,7 @@ class _EmptyFirst(dict[str, list[Render]]):
 
 
 def block_text(template: Template, name: str, variables: dict[str, t.Any]) -> str:
-    """Return a block's text. Raises LookupError if there is none of that name, and what the template raises."""
+    """Return a block's text. Raises LookupError if there is none of that name, and what its page raises."""
     is_async = template.environment.is_async
     context = template.new_context(variables)
     context.blocks = _EmptyFirst(context.blocks, _nothing_async if is_async else _nothing)
@@ -37,11 +38,29 @@ def block_text(template: Template, name: str, variables: dict[str, t.Any]) -> st
         _text(template.root_render_func(context), is_async)
         context.blocks = {name: renders[1:] for name, renders in context.blocks.items()}
         if name in context.blocks:
-            return template.environment.concat(_text(context.blocks[name][0](context), is_async))
+            text = template.environment.concat(_text(context.blocks[name][0](context), is_async))
+            if not text.strip() and len(context.blocks[name]) == 1:
+                _check_filled(name, context.blocks[name][0])
+            return text
     except Exception:
         template.environment.handle_exception()  # with the template's lines in the traceback
     known = ", ".join(map(repr, context.blocks)) or "none"
     raise LookupError(f"The template {template.name!r} has no block {name!r}. It has: {known}.")
+
+
+def _check_filled(name: str, block: Render) -> None:
+    """Raise TemplateRuntimeError for a block that is ``required``: that is in the code around its place on the page."""
+    message = f"Required block {name!r} not found"
+    template = block.__globals__
+    if any(_has(around.__code__, message) for around in (template["root"], *template["blocks"].values())):
+        raise TemplateRuntimeError(message)
+
+
+def _has(code: CodeType, text: str) -> bool:
+    # a recursive loop is a function inside
+    return any(
+        constant == text or (isinstance(constant, CodeType) and _has(constant, text)) for constant in code.co_consts
+    )
 
 
 def _text(pieces: t.Any, is_async: bool) -> list[str]:

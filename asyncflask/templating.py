@@ -123,6 +123,7 @@ def render_block(
     Raises:
         TemplateNotFound: none of the templates exists.
         LookupError: there is no such block; the message has those that there are.
+        TemplateRuntimeError: it is marked ``required``, and no template fills it.
     """
     from .fragments import block_text  # seldom needed
 

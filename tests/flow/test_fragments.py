@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from jinja2 import TemplateNotFound, TemplateRuntimeError, UndefinedError
 
@@ -74,6 +76,37 @@ def test_other_blocks_are_not_rendered(render):
     assert render("leaf.html", "title", explode=explode) == "leaf of page of shop"
     with pytest.raises(AssertionError, match="the body"):
         render("page.html", "body", explode=explode)
+
+
+REQUIRED = {
+    "form": "{% block head required %} {% endblock %}{% block body %}<{% block inner required %}{% endblock %}>"
+    "{% for x in [1] recursive %}{% block row required %}{% endblock %}{% endfor %}{% endblock %}"
+    "{% block foot %}{% endblock %}",
+    "empty": "{% extends 'form.html' %}",
+    "filled": "{% extends 'form.html' %}{% block head %}{% endblock %}{% block inner %}in{% endblock %}"
+    "{% block row %}row{% endblock %}",
+    "asks": "{% extends 'filled.html' %}{% block head required %}{% endblock %}",
+}
+
+
+@pytest.fixture
+def required(app):
+    for name, text in REQUIRED.items():
+        (Path(app.root_path) / "templates" / f"{name}.html").write_text(text)
+
+
+@pytest.mark.parametrize("name", ["head", "inner", "row", "body"])
+@pytest.mark.parametrize("template", ["form.html", "empty.html"])
+def test_a_block_that_has_to_be_filled_and_is_not(app, required, render, template, name):
+    """As the page itself: Jinja docs, Template Designer, Required Blocks. A block without any like it is rendered."""
+    with pytest.raises(TemplateRuntimeError, match=r"Required block '(head|inner|row)' not found"):
+        render(template, name)
+    assert render(template, "foot") == ""
+
+
+def test_a_block_that_has_to_be_filled_and_is(required, render):
+    assert [render("filled.html", name) for name in ("head", "inner", "row", "body")] == ["", "in", "row", "<in>row"]
+    assert render("asks.html", "head") == ""  # as the page has it: there is another one behind it
 
 
 def test_what_is_not_there(app):
