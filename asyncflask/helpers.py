@@ -393,6 +393,10 @@ def _sync_stream(items: Iterator[t.Any], contexts: list[AppContext]) -> Iterator
         try:
             try:
                 yield None
+            except (
+                GeneratorExit
+            ):  # closed before it was begun, as for HEAD: nothing that teardown functions are told of
+                return
             finally:
                 # Pushed only now: whoever iterates may do so in another contextvars context than that of the view.
                 for ctx in contexts:
