@@ -148,6 +148,7 @@ class AppContext:
     _outer: AppContext | None = None
     _joined: AppContext | None = None
     _held = 0
+    _gave_up = False
     _tokens: tuple[Token[AppContext] | None, ...] = ()
 
     def __init__(self, app: App, *, request: Request | None = None, session: SessionMixin | None = None) -> None:
@@ -299,7 +300,7 @@ class AppContext:
     @property
     def pushes(self) -> int:
         """How many pops, or releases, it still needs before it is torn down."""
-        return len(self._tokens) + self._held
+        return len(self._tokens) + self._held - self._gave_up
 
     def hold(self) -> None:
         """Put off the teardown: a body that needs the context is still to be produced."""
@@ -323,11 +324,22 @@ class AppContext:
         if self.leaves_end(error):
             return
         try:
-            if self.pushes == 1:
+            if len(self._tokens) + self._held == 1 or (error is not None and self.gives_up()):
                 self._tear_down(error)
         finally:
             if self.unbind():
                 appcontext_popped.send(self.app, _async_wrapper=waited_for)
+
+    def gives_up(self) -> bool:
+        """Return whether a request that has failed is torn down now, though a body may still want it; once and for all.
+
+        As in Flask: its teardown functions are to know of the error, and that may be what keeps the body.
+        """
+        if len(self._tokens) != 1 or self._gave_up:
+            return False
+        self._gave_up = True
+        self.hold()  # for good: no pop is the last one any more
+        return True
 
     async def pop_async(self, exc: BaseException | None = None) -> None:
         """As `pop`, for a running loop: ``async def`` teardown functions and signal receivers are awaited."""
@@ -532,11 +544,7 @@ class RequestContext(AppContext):
     """
 
     def __init__(
-        self,
-        app: App,
-        environ: WSGIEnvironment,
-        request: Request | None = None,
-        session: SessionMixin | None = None,
+        self, app: App, environ: WSGIEnvironment, request: Request | None = None, session: SessionMixin | None = None
     ) -> None:
         if request is None:
             request = app.request_class(environ)

@@ -287,7 +287,7 @@ async def pop(ctx: AppContext, error: BaseException | None) -> None:
     if ctx.sends_body and ctx.leaves_end(error):
         return
     try:
-        if len(ctx._tokens) + ctx._held == 1:
+        if len(ctx._tokens) + ctx._held == 1 or (error is not None and ctx.gives_up()):
             await _teardown(ctx, error)
     finally:
         if ctx.unbind() and appcontext_popped.receivers:

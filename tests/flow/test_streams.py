@@ -202,6 +202,40 @@ def test_a_stream_that_is_kept_beyond_its_request_delays_its_teardown(app, asked
 
 
 @pytest.mark.parametrize("colour", ["def", "async", "async body"])
+@pytest.mark.parametrize("answers", ["a page", "a stream", "the stream"])
+def test_a_request_that_fails_tells_its_teardown_at_once(app, asked, colour, answers):
+    """Though a body was to keep it; and not again after a body that answers the error."""
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.logger.disabled = True
+    order, streams = [], []
+    app.teardown_request(lambda error: order.append(repr(error)))
+
+    def body():
+        return AsyncBody() if colour == "async body" else SyncBody()
+
+    def view():
+        stream = stream_with_context(body())
+        if answers == "the stream":
+            streams.append(stream)
+        raise LookupError("lost")
+
+    async def async_view():
+        view()
+
+    @app.errorhandler(500)
+    def handle(error):
+        if answers == "a page":
+            return "a page", 500
+        return streams.pop() if streams else stream_with_context(body()), 500
+
+    app.add_url_rule("/", "view", view if colour == "def" else async_view)
+    for _ in range(2):
+        assert asked("/").text == ("a page" if answers == "a page" else "onetwothree")
+        assert order == ["LookupError('lost')"]
+        order.clear()
+
+
+@pytest.mark.parametrize("colour", ["def", "async", "async body"])
 @pytest.mark.parametrize(
     ("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 200)], ids=["HEAD", "no content", "GET"]
 )
