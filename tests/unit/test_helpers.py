@@ -547,7 +547,7 @@ def test_the_source_is_closed(app, read):
     stream.close()
     # Unread, too: the context was held for the stream, and is torn down by this pop.
     assert set(source.closed_in) == {ctx}
-    assert ctx.log == ["push", "pop" if read == 3 else "pop GeneratorExit"]
+    assert ctx.log == ["push", "pop GeneratorExit" if read in (1, 2) else "pop"]
     assert ctx.held == 0
 
 
@@ -597,4 +597,4 @@ def test_a_stream_that_nobody_reads_leaves_nothing(ctx):
     helpers.stream_with_context(Source())
     gc.collect()
     assert ctx.held == 0
-    assert ctx.log == ["push", "pop GeneratorExit"]  # the sync one; of the async one only the hold was to be taken back
+    assert ctx.log == ["push", "pop"]  # the sync one; of the async one only the hold was to be taken back
