@@ -463,7 +463,8 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     def preprocess_request(self) -> ft.ResponseReturnValue | None:
         """Run what comes before the view; a value that is not None answers the request instead of the view."""
         ctx = _current_request_ctx()
-        return t.cast("ft.ResponseReturnValue | None", hooks.finish(ctx, hooks.preprocess(ctx)))
+        hooks.renewed(ctx)
+        return t.cast("ft.ResponseReturnValue | None", hooks.finish(ctx, hooks.settled(hooks.preprocess, ctx)))
 
     def dispatch_request(self) -> ft.ResponseReturnValue:
         """Call the view of the current request and return what it returns."""
@@ -478,7 +479,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         With `from_error_handler` an error in the after hooks is logged only.
         """
         ctx = _current_request_ctx()
-        return t.cast(Response, hooks.finish(ctx, respond.finalize(ctx, rv, from_error_handler)))
+        return t.cast(Response, hooks.finish(ctx, hooks.settled(respond.finalize, ctx, rv, from_error_handler)))
 
     def process_response(self, response: Response) -> Response:
         """Run the after hooks on `response`, save the session, and return the response to send."""
@@ -504,13 +505,13 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         """Run the teardown functions of the current request, every one, with the error that ended it or None."""
         ctx = _current_request_ctx()
         error = sys.exc_info()[1] if exc is _sentinel else exc
-        hooks.finish(ctx, run.teardown_request(ctx, error), anywhere=True)
+        hooks.finish(ctx, hooks.settled(run.teardown_request, ctx, error), anywhere=True)
 
     def do_teardown_appcontext(self, exc: BaseException | None = _sentinel) -> None:
         """Run the teardown functions of the application context, as `do_teardown_request`."""
         ctx = _cv_app.get(None) or AppContext(self)
         error = sys.exc_info()[1] if exc is _sentinel else exc
-        hooks.finish(ctx, run.teardown_app(ctx, error), anywhere=True)
+        hooks.finish(ctx, hooks.settled(run.teardown_app, ctx, error), anywhere=True)
 
     # -- parts of stages, replaceable ------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServe
 from werkzeug.routing import RoutingException
 
 from .error_forms import in_form
-from .hooks import call, emit, is_async
+from .hooks import call, emit, is_async, settled
 
 if t.TYPE_CHECKING:
     from ..ctx import AppContext
@@ -74,7 +74,7 @@ async def unhandled(ctx: AppContext, error: Exception) -> Response:
     elif (offered := app.config["ERROR_MIMETYPES"]) is not None:
         with suppress(ValueError):  # a wrong setting, which may be the very error that is answered here
             answer = in_form(ctx, answer, offered)
-    return t.cast("Response", await ctx.stages.finalize(ctx, answer, True))
+    return t.cast("Response", await settled(ctx.stages.finalize, ctx, answer, True))
 
 
 def _answerable(ctx: AppContext, group: ExceptionGroup) -> Exception | None:

@@ -132,7 +132,8 @@ class Plan:
 
     __slots__ = (
         "after", "answers_options", "app_teardown", "app_tearing_down", "before", "body_limit", "body_timeout",
-        "endpoint", "ends_app", "ends_request", "finished", "full_dispatch", "goes_straight", "lane", "number",
+        "endpoint", "ends_app", "ends_request", "finished", "full_dispatch", "goes_straight", "is_eager", "lane",
+        "makes", "number",
         "on_disconnect", "opens", "plain", "prepares", "preprocesses", "processes", "rule", "started", "stream_body",
         "teardown", "tearing_down", "tears_down", "thread_limit", "url_processors", "version", "view", "view_is_async",
     )  # fmt: skip
@@ -151,6 +152,8 @@ class Plan:
     app_tearing_down: tuple[Hearer, ...]
     #: whether there is anything to do: when the context is there (a session that is opened at once, receivers),
     opens: bool
+    #: (whether that is the session,)
+    is_eager: bool
     #: before the view (receivers, then URL processors and hooks),
     prepares: bool
     preprocesses: bool
@@ -162,7 +165,9 @@ class Plan:
     tears_down: bool
     body_limit: int | None
     body_timeout: float | None
-    #: how to answer without making a response, where nothing would look at it; None: something would
+    #: how responses are made of plain values; None: only `make_response` can tell
+    makes: Plainly | None
+    #: as `makes`, for answers without a response, where nothing would look at one; None: something would
     plain: Plainly | None
     #: the stage, with the middleware around it
     full_dispatch: t.Callable[..., t.Any]
@@ -196,14 +201,15 @@ class Plan:
         self.started = hearers(app, stages.started)
         self.prepares = self.preprocesses or bool(self.started)
         self.after = _steps(app, (f for s in inner_first for f in reversed(after.get(s, ()))))
-        eager = not app.session_opens_lazily
-        self.opens = eager or appcontext_pushed.has_receivers_for(app)
-        self.processes = bool(self.after or stages.processes or eager)
+        self.is_eager = not app.session_opens_lazily
+        self.opens = self.is_eager or appcontext_pushed.has_receivers_for(app)
+        self.processes = bool(self.after or stages.processes or self.is_eager)
         self.finished = hearers(app, stages.finished)
         self._see_ends(app, inner_first, teardown, stages)
         layers = self._put_around(app, rule, scopes, stages)
         looked_at = self.processes or bool(self.finished or layers) or stages.sees_responses
-        self.plain = None if looked_at else Plainly.of(app)
+        self.makes = Plainly.of(app) if stages.makes_responses else None
+        self.plain = None if looked_at else self.makes
         blocking = stages.sync_overrides or not all(asynchronous for _, asynchronous in layers)
         self.lane = self._choose_lane(app, getattr(rule, "threaded", None), stages, blocking)
         self.goes_straight = self.lane is not WORKER and self.on_disconnect == "finish"
@@ -306,9 +312,21 @@ def _steps(app: App, functions: t.Iterable[t.Callable[..., t.Any]]) -> tuple[Ste
 # -- the stages --------------------------------------------------------------------------------------------------------
 
 
-async def preprocess(ctx: AppContext) -> ResponseReturnValue | None:
-    """Run the URL value preprocessors and the before hooks; the first value that is not None ends the matter."""
-    plan = renewed(ctx)
+def preprocess(ctx: AppContext) -> t.Awaitable[ResponseReturnValue | None]:
+    """Run the URL value preprocessors and the before hooks; the first value that is not None ends the matter.
+
+    Returns what is to be awaited for that.
+    """
+    plan = ctx.plan
+    if len(plan.before) == 1 and not plan.url_processors and ctx.lane.on_loop:
+        function, asynchronous = plan.before[0]
+        if asynchronous:
+            work: t.Awaitable[ResponseReturnValue | None] = function()
+            return work
+    return _preprocess(ctx, plan)
+
+
+async def _preprocess(ctx: AppContext, plan: Plan) -> ResponseReturnValue | None:
     for process in plan.url_processors:
         await call(ctx.lane, process, is_async(process), ctx.request.endpoint, ctx.request.view_args)
     for function, asynchronous in plan.before:
@@ -323,15 +341,27 @@ async def preprocess(ctx: AppContext) -> ResponseReturnValue | None:
 
 async def emit(ctx: AppContext, signal: Signal, **values: t.Any) -> None:
     """Send a signal to each of its receivers, sync or async. Ask for ``signal.receivers`` before: most have none."""
-    await announce(ctx, signal, hearers(ctx.app, signal), values)
+    told = announce(ctx, signal, hearers(ctx.app, signal), values)
+    if told is not None:
+        await told
 
 
-async def announce(
+def announce(
     ctx: AppContext, signal: Signal, those: tuple[Hearer, ...], values: t.Mapping[str, t.Any] = _NOTHING
-) -> None:
-    """Send a signal to receivers that are known already (`hearers`)."""
-    if signal.is_muted:
-        return
+) -> t.Awaitable[t.Any] | None:
+    """Send a signal to receivers that are known already (`hearers`); return what is to be awaited for that."""
+    if not those or signal.is_muted:
+        return None
+    receiver, is_weak, asynchronous = those[0]
+    if len(those) > 1 or not asynchronous or not ctx.lane.on_loop:
+        return _announce(ctx, signal, those, values)
+    if is_weak and (receiver := receiver()) is None:  # it has been collected
+        return None
+    told: t.Awaitable[t.Any] = receiver(ctx.app, **values)
+    return told
+
+
+async def _announce(ctx: AppContext, signal: Signal, those: tuple[Hearer, ...], values: t.Mapping[str, t.Any]) -> None:
     app, number = ctx.app, connections.number
     for receiver, is_weak, asynchronous in those:
         if is_weak and (receiver := receiver()) is None:  # it has been collected

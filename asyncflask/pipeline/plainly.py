@@ -9,24 +9,48 @@ from ..wrappers.headers import content_type_for
 
 if t.TYPE_CHECKING:
     from ..app import App
-    from ..wrappers.headers import Pair
+    from ..wrappers.headers import ContentType, Pair
 
 
 class Plainly:
-    """How an app's answers begin, if they are of a response class that is as ours where it matters.
+    """How an app's responses begin, if they are of a class that is as ours where it matters.
 
     Args:
+        kind: their class.
         text: Content-Type of a str or bytes.
         json: Content-Type of a dict or list.
         write: makes the body of a dict or list; None: only the app's JSON provider can.
     """
 
-    __slots__ = ("json", "text", "write")
+    __slots__ = ("_json", "_kind", "_text", "json", "text", "write")
 
-    def __init__(self, text: Pair, json: Pair, write: t.Callable[[t.Any], bytes] | None) -> None:
-        self.text: Pair = text
-        self.json: Pair = json
+    def __init__(
+        self,
+        kind: type[Response],
+        text: ContentType,
+        json: ContentType,
+        write: t.Callable[[t.Any], bytes] | None,
+    ) -> None:
+        self._kind: type[Response] = kind
+        self._text: ContentType = text
+        self._json: ContentType = json
+        #: as they are sent
+        self.text: Pair = t.cast("Pair", text.pair)
+        self.json: Pair = t.cast("Pair", json.pair)
         self.write: t.Callable[[t.Any], bytes] | None = write
+
+    def response(self, value: t.Any) -> Response | None:
+        """Return the response that is made of what a view returned, if that is as plain."""
+        kind = type(value)
+        if kind is str:
+            body, content_type = value.encode(), self._text
+        elif (kind is dict or kind is list) and self.write is not None:
+            body, content_type = self.write(value), self._json
+        elif kind is bytes:
+            body, content_type = value, self._text
+        else:
+            return None
+        return self._kind.untouched(body, content_type)
 
     @staticmethod
     def of(app: App) -> Plainly | None:
@@ -34,9 +58,11 @@ class Plainly:
         kind = app.response_class
         if not (isinstance(kind, type) and issubclass(kind, Response) and kind.is_sent_plainly()):
             return None
-        text = content_type_for(None, kind.default_mimetype).pair
+        text = content_type_for(None, kind.default_mimetype)
         writes = app.json.body_writer()
-        json = None if writes is None else content_type_for(None, writes[1]).pair
-        if text is None:
+        json = None if writes is None else content_type_for(None, writes[1])
+        if text.pair is None:
             return None
-        return Plainly(text, json or text, writes[0] if writes is not None and json is not None else None)
+        if writes is None or json is None or json.pair is None:
+            return Plainly(kind, text, text, None)
+        return Plainly(kind, text, json, writes[0])

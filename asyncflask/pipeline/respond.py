@@ -18,7 +18,7 @@ from ..sessions import SecureCookieSessionInterface
 from ..threads import InThread
 from ..wrappers import Response
 from ..wrappers.headers import MOST_READY, READY
-from .hooks import announce, begin, call, is_async, renewed
+from .hooks import announce, begin, call, is_async, renewed, settled
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -27,7 +27,6 @@ if t.TYPE_CHECKING:
 
 R = t.TypeVar("R", bound="Response | None")
 
-_PLAIN = (str, bytes, dict, list)
 _TEXT = (str, bytes)
 _JSON = (dict, list)
 
@@ -53,7 +52,7 @@ def make_response(app: App, rv: t.Any) -> Response:
         TypeError: for anything else, None first of all.
     """
     kind = app.response_class
-    if rv.__class__ in _TEXT and getattr(kind, "is_made_as_ours", False):
+    if type(rv) in _TEXT and getattr(kind, "is_made_as_ours", False):
         return kind(rv)
     status: t.Any = None
     headers: t.Any = None
@@ -67,7 +66,7 @@ def make_response(app: App, rv: t.Any) -> Response:
     response: Response
     if isinstance(rv, kind):
         response = rv
-    elif rv.__class__ in _JSON:
+    elif type(rv) in _JSON:
         response = app.json.response(rv)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     elif isinstance(rv, (str, bytes, bytearray, cabc.Iterator)) or hasattr(rv, "__aiter__"):
         # The class sees status and headers itself, so that what it does with them takes place.
@@ -148,35 +147,51 @@ def adopted(app: App, value: t.Any) -> Response:
     return _coerce(kind if issubclass(kind, Response) else Response, value)
 
 
-async def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) -> Response:
+def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) -> t.Any:
     """Make the response and run the after hooks on it.
 
     Args:
         from_error_handler: the value answers an error already, so that a further one is logged instead of raised.
+
+    Returns the response, or what is to be awaited for it.
     """
-    app = ctx.app
-    if value.__class__ not in _PLAIN and ctx.lane.hops and _runs_wsgi(value):
-        response = await InThread(app.make_response, (value,), ctx.lane.side)
-    else:
-        response = make_response(app, value) if ctx.stages.makes_responses else app.make_response(value)
+    makes = ctx.plan.makes
+    response = None if makes is None else makes.response(value)
+    if response is None:
+        if ctx.lane.hops and _runs_wsgi(value):
+            return _finalize_wsgi(ctx, value, from_error_handler)
+        response = make_response(ctx.app, value) if ctx.stages.makes_responses else ctx.app.make_response(value)
+    return finished(ctx, response, from_error_handler)
+
+
+async def _finalize_wsgi(ctx: AppContext, value: t.Any, from_error_handler: bool) -> Response:
+    response = await InThread(ctx.app.make_response, (value,), ctx.lane.side)
     del value  # it may be an error, whose traceback has this frame
-    plan = renewed(ctx)
+    return t.cast("Response", await settled(finished, ctx, response, from_error_handler))
+
+
+def finished(ctx: AppContext, response: Response, from_error_handler: bool) -> t.Any:
+    """Run what comes after a view on its response; return that response, or what is to be awaited for it."""
+    plan = ctx.plan
+    if plan.number != plan.version.number:
+        plan = renewed(ctx)
     if plan.processes or ctx.touched or plan.finished or (ctx.has_cookies and session_may_need_saving(ctx)):
-        return await finish_response(ctx, response, from_error_handler)
+        if from_error_handler or ctx.stages.processes:
+            return finish_response(ctx, response, from_error_handler)
+        return process(ctx, response, True)
     return response
 
 
 async def finish_response(ctx: AppContext, response: R, from_error_handler: bool) -> R:
-    """Run what comes after a view on its response; a websocket that was answered already has none."""
-    app = ctx.app
+    """Process a response, and announce it; a websocket that was answered already has none."""
     try:
         response = await ctx.stages.process(ctx, response)
         if those := renewed(ctx).finished:
-            await announce(ctx, ctx.stages.finished, those, {"response": response})
+            await settled(announce, ctx, ctx.stages.finished, those, {"response": response})
     except Exception:
         if not from_error_handler:
             raise
-        app.logger.exception("Request finalizing failed with an error while handling an error")
+        ctx.app.logger.exception("Request finalizing failed with an error while handling an error")
     return response
 
 
@@ -196,7 +211,7 @@ def plain_answer(ctx: AppContext, value: t.Any) -> Answer | None:
     plain = plan.plain
     if plain is None or ctx.touched or (ctx.has_cookies and session_may_need_saving(ctx)):
         return None
-    kind = value.__class__
+    kind = type(value)
     if kind is str:
         body, content_type = value.encode(), plain.text
     elif (kind is dict or kind is list) and plain.write is not None:
@@ -210,21 +225,40 @@ def plain_answer(ctx: AppContext, value: t.Any) -> Answer | None:
     return 200, pairs, b"" if ctx.method == "HEAD" else body, None
 
 
-async def process(ctx: AppContext, response: R) -> R:
-    """Run the functions for after this request, then the after hooks, innermost first, then save the session."""
-    lane = ctx.lane
-    if ctx.after_functions is not None:
-        for function in ctx.after_functions:
-            response = await call(lane, function, is_async(function), response)
-    for function, asynchronous in renewed(ctx).after:
+async def process(ctx: AppContext, response: R, announces: bool = False) -> R:
+    """Run the functions for after this request, then the after hooks, innermost first, then save the session.
+
+    Args:
+        announces: whether ``request_finished`` follows.
+    """
+    lane, plan = ctx.lane, ctx.plan
+    if ctx.touched and ctx.after_functions is not None:
+        response = await _after_this_request(ctx, ctx.after_functions, response)
+    if plan.number != plan.version.number:
+        plan = renewed(ctx)
+    for function, asynchronous in plan.after:
         if asynchronous and lane.on_loop:
-            response = await t.cast(t.Any, function(response))
+            response = await function(response)
         elif hasattr(response := begin(lane, function, asynchronous, response), "__await__"):
             response = await t.cast(t.Any, response)
-    if ctx.opened_session is not None or session_may_need_saving(ctx):
+    if (ctx.touched or ctx.has_cookies or plan.is_eager) and (
+        ctx.opened_session is not None or session_may_need_saving(ctx)
+    ):
         saving = ctx.stages.save_session(ctx, response)
         if saving is not None:
             await saving
+    if plan.number != plan.version.number:
+        plan = renewed(ctx)
+    if announces and plan.finished:
+        told = announce(ctx, ctx.stages.finished, plan.finished, {"response": response})
+        if told is not None:
+            await told
+    return response
+
+
+async def _after_this_request(ctx: AppContext, functions: t.Iterable[t.Callable[..., t.Any]], response: R) -> R:
+    for function in functions:
+        response = await call(ctx.lane, function, is_async(function), response)
     return response
 
 

@@ -22,14 +22,17 @@ from ..lazy import late_module
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
 from ..wrappers import Response
-from .hooks import announce, emit, plan_for, renewed, run_all
+from .hooks import announce, emit, plan_for, renewed, run_all, settled
 from .respond import adopted, make_response, open_session, plain_answer
 
 if t.TYPE_CHECKING:
     import asyncio
 
+    from blinker import Signal
+
     from ..ctx import AppContext
     from ..wrappers.response import Answer
+    from .hooks import Hearer, Plan, Step
 else:
     asyncio = late_module("asyncio")
 
@@ -48,9 +51,8 @@ async def exchange(ctx: AppContext) -> None:
                 ctx.answer = _answer(ctx, response)
             else:  # what it would do, in line, and without a response where there need not be one
                 try:
-                    value = _begun(ctx)
-                    if value.__class__ is Coroutine or hasattr(value, "__await__"):
-                        value = await value
+                    begun = _begun(ctx)
+                    value = await begun if type(begun) is Coroutine or hasattr(begun, "__await__") else begun
                     if ctx.leaves_open and ctx.lifetime is not None:
                         await ctx.lifetime.view_over()
                 except (Exception, asyncio.CancelledError) as failure:
@@ -58,7 +60,8 @@ async def exchange(ctx: AppContext) -> None:
                 ctx.lane = ctx.lane.later
                 ctx.answer = plain_answer(ctx, value) if ctx.answers_plainly else None
                 if ctx.answer is None:
-                    response = await ctx.stages.finalize(ctx, value)
+                    made = ctx.stages.finalize(ctx, value)
+                    response = await made if type(made) is Coroutine or hasattr(made, "__await__") else made
                     ctx.answer = _answer(ctx, response)
         except Exception as caught:
             error, unfit, response = caught, response, None
@@ -70,9 +73,9 @@ async def exchange(ctx: AppContext) -> None:
         plan, value = ctx.plan, None  # it may be an error, in a frame of whose traceback this is
         stays = ctx.preserve is not None or (plan if plan.number == plan.version.number else renewed(ctx)).tears_down
         if not stays and ctx._tokens is BOUND and current(None) is ctx:
-            ctx._tokens = ()  # what `_tear_down` comes to where nothing is unusual
-        else:
-            ending, error = _tear_down(ctx, error, response), None
+            ctx._tokens = ()  # what `_ending` comes to where nothing is unusual
+        elif (ending := _ending(ctx, error, response)) is not None:
+            error = None
             await ending
         error = None  # an error in a frame of its own traceback is a reference cycle
 
@@ -93,10 +96,12 @@ async def _open(ctx: AppContext) -> None:
 def _answer(ctx: AppContext, response: Response | None) -> Answer:
     if not isinstance(response, Response):
         response = adopted(ctx.app, response)
-    request = ctx.request if ctx.request_made or response.reads_environ else None
     # As the client sent it, where it is served: whether a body comes does not change with what a hook assigns.
-    method = ctx.method if request is None or ctx.answers_plainly else request.method
-    answer = response.asgi_answer(method, request)
+    method = ctx.method if ctx.answers_plainly or not ctx.request_made else ctx.request.method
+    answer = response.untouched_answer(method)
+    if answer is None:
+        request = ctx.request if ctx.request_made or response.reads_environ else None
+        answer = response.asgi_answer(method, request)
     return answer if ctx.answers_plainly else (*answer[:3], response)
 
 
@@ -114,23 +119,19 @@ async def _handled(ctx: AppContext, error: Exception, unfit: Response | None) ->
         return response, _answer(ctx, make_response(ctx.app, InternalServerError()))
 
 
-async def _tear_down(ctx: AppContext, error: BaseException | None, response: Response | None) -> None:
+def _ending(ctx: AppContext, error: BaseException | None, response: Response | None) -> t.Awaitable[None] | None:
+    """Return what is to be awaited for the end of an exchange, if that takes more than to take back its binding."""
     if ctx.preserve is not None:
         ctx.preserve(ctx)
-    if not renewed(ctx).tears_down:
+        renewed(ctx)
+    if not ctx.plan.tears_down:
         ctx.unbind()
-        return
+        return None
     if error is not None and ctx.app.should_ignore_error(error):
         error = None
-    if ctx.cancelled is not None:
+    if ctx.leaves_open and ctx.cancelled is not None:
         ctx.cancelled.disarm()
-    try:
-        await pop(ctx, error)
-    except BaseException:
-        await _drop(ctx, response)
-        raise
-    finally:
-        error = None
+    return pop(ctx, error, response)
 
 
 async def _drop(ctx: AppContext, response: Response | None) -> None:
@@ -156,7 +157,7 @@ async def full_dispatch(ctx: AppContext) -> Response:
     """Run hooks and view, answer their errors, and finish the response."""
     value = await reply(ctx)
     try:
-        return t.cast("Response", await ctx.stages.finalize(ctx, value))
+        return t.cast("Response", await settled(ctx.stages.finalize, ctx, value))
     finally:
         del value  # it may be the error, whose traceback has this frame
 
@@ -165,7 +166,7 @@ async def reply(ctx: AppContext) -> t.Any:
     """Return what answers the request: what a hook gave, or the view, or the handler of an error."""
     try:
         value = _begun(ctx)
-        if value.__class__ is Coroutine or hasattr(value, "__await__"):
+        if type(value) is Coroutine or hasattr(value, "__await__"):
             value = await value
         if ctx.leaves_open and ctx.lifetime is not None:
             await ctx.lifetime.view_over()
@@ -188,18 +189,25 @@ def _begun(ctx: AppContext) -> t.Any:
 
 async def _prepared(ctx: AppContext) -> t.Any:
     """Do what comes before the view; return what answers the request instead of it, or the view's answer."""
-    if ctx.plan.started:
-        await announce(ctx, ctx.stages.started, ctx.plan.started)
-        renewed(ctx)
-    if ctx.has_big_form:
+    plan, value = ctx.plan, None
+    if plan.started:
+        told = announce(ctx, ctx.stages.started, plan.started)
+        if told is not None:
+            await told
+        if plan.number != plan.version.number:
+            plan = renewed(ctx)
+    if ctx.body_has_work and ctx.has_big_form:
         await InThread(ctx.request.parse_ahead)
-    value = await ctx.stages.preprocess(ctx) if ctx.plan.preprocesses else None
-    if value is None and ctx.read_on is not None:
+    if plan.preprocesses:
+        value = await ctx.stages.preprocess(ctx)
+        if plan.number != plan.version.number:
+            renewed(ctx)
+    if ctx.body_has_work and value is None and ctx.read_on is not None:
         await read_on(ctx)
-    renewed(ctx)
+        renewed(ctx)
     if value is None:
         value = ctx.stages.dispatch(ctx)
-        if value.__class__ is Coroutine or hasattr(value, "__await__"):
+        if type(value) is Coroutine or hasattr(value, "__await__"):
             value = await value
     return value
 
@@ -256,66 +264,89 @@ def dispatch(ctx: AppContext) -> t.Any:
     return OnLoop(value)
 
 
-async def teardown_request(ctx: AppContext, error: BaseException | None) -> None:
-    """Run the teardown functions of the request, all of them, then raise what they raised."""
-    plan = renewed(ctx)
-    errors: list[BaseException] = []
-    if plan.teardown:
-        await run_all(ctx, plan.teardown, errors, error)
+def teardown_request(ctx: AppContext, error: BaseException | None) -> t.Awaitable[None] | None:
+    """Run the teardown functions of the request, all of them, then raise what they raised.
+
+    Returns what is to be awaited for that.
+    """
+    plan = ctx.plan
+    if plan.number != plan.version.number:
         plan = renewed(ctx)
-    if plan.tearing_down:
-        await announce(ctx, ctx.stages.tearing_down, plan.tearing_down, {"exc": error})
-    if errors:
-        raise_collected(errors)
+    if plan.teardown:
+        return _torn_down(ctx, error, lambda plan: (plan.teardown, plan.tearing_down), ctx.stages.tearing_down)
+    return announce(ctx, ctx.stages.tearing_down, plan.tearing_down, {"exc": error})
 
 
-async def teardown_app(ctx: AppContext, error: BaseException | None) -> None:
+def teardown_app(ctx: AppContext, error: BaseException | None) -> t.Awaitable[None] | None:
     """Run the teardown functions of the application context, as `teardown_request`."""
     plan = renewed(ctx)
-    errors: list[BaseException] = []
     if plan.app_teardown:
-        await run_all(ctx, plan.app_teardown, errors, error)
-        plan = renewed(ctx)
-    if plan.app_tearing_down:
-        await announce(ctx, appcontext_tearing_down, plan.app_tearing_down, {"exc": error})
-    if errors:
-        raise_collected(errors)
+        return _torn_down(ctx, error, lambda plan: (plan.app_teardown, plan.app_tearing_down), appcontext_tearing_down)
+    return announce(ctx, appcontext_tearing_down, plan.app_tearing_down, {"exc": error})
 
 
-async def pop(ctx: AppContext, error: BaseException | None) -> None:
-    """Undo one push of a context, or its binding, as `AppContext.pop`; whatever is async is awaited."""
+async def _torn_down(
+    ctx: AppContext,
+    error: BaseException | None,
+    which: t.Callable[[Plan], tuple[tuple[Step, ...], tuple[Hearer, ...]]],
+    signal: Signal,
+) -> None:
+    errors: list[BaseException] = []
+    await run_all(ctx, which(ctx.plan)[0], errors, error)
+    told = announce(ctx, signal, which(renewed(ctx))[1], {"exc": error})
+    if told is not None:
+        await told
+    raise_collected(errors)
+
+
+async def pop(ctx: AppContext, error: BaseException | None, response: Response | None = None) -> None:
+    """Undo one push of a context, or its binding, as `AppContext.pop`; whatever is async is awaited.
+
+    Where that fails the response is closed: it will not be sent.
+    """
     if ctx.sends_body and ctx.leaves_end(error):
         return
+    errors: list[BaseException] = []
     try:
         if len(ctx._tokens) + ctx._held == 1 or (error is not None and ctx.gives_up()):
-            await _teardown(ctx, error)
+            plan = ctx.plan
+            if plan.number != plan.version.number:
+                plan = renewed(ctx)
+            if plan.ends_request and ctx.has_request:
+                try:
+                    ending = ctx.stages.teardown_request(ctx, error)
+                    if ending is not None:
+                        await ending
+                except (Exception, asyncio.CancelledError) as raised:
+                    errors.append(raised)
+                if plan.number != plan.version.number:
+                    plan = renewed(ctx)
+            if errors or plan.ends_app or ctx.lifetime is not None or ctx._tokens is not BOUND:
+                await _end_app(ctx, error, errors)
+    except BaseException:
+        await _drop(ctx, response)
+        raise
     finally:
         if ctx.unbind() and appcontext_popped.receivers:
             await emit(ctx, appcontext_popped)
 
 
-async def _teardown(ctx: AppContext, error: BaseException | None) -> None:
-    """Run every teardown of a context: its request's, then the application's unless another context owns that."""
-    stages, plan = ctx.stages, renewed(ctx)
-    errors: list[BaseException] = []
+async def _end_app(ctx: AppContext, error: BaseException | None, errors: list[BaseException]) -> None:
+    """End what is not the request's alone, after that; then raise what was collected."""
     if ctx.has_request:
-        if plan.ends_request:
-            try:
-                await stages.teardown_request(ctx, error)
-            except (Exception, asyncio.CancelledError) as raised:
-                errors.append(raised)
-            plan = renewed(ctx)
-        if ctx.request_made:
-            ctx.close_request()
-    if plan.ends_app and ctx.app_owner is ctx:
+        ctx.close_request()
+    for end in _ends_of_app(ctx):
         try:
-            await stages.teardown_app(ctx, error)
+            await settled(end, ctx, error)
         except (Exception, asyncio.CancelledError) as raised:
             errors.append(raised)
+    raise_collected(errors)
+
+
+def _ends_of_app(ctx: AppContext) -> t.Iterator[t.Callable[..., t.Any]]:
+    # the teardown of the application, unless another context owns that, and of what was opened
+    if ctx.plan.ends_app and ctx.app_owner is ctx:
+        yield ctx.stages.teardown_app
     if ctx.lifetime is not None and not ctx.is_bound:
-        try:
-            await ctx.lifetime.close(error)
-        except (Exception, asyncio.CancelledError) as raised:
-            errors.append(raised)
-    if errors:
-        raise_collected(errors)
+        close = ctx.lifetime.close
+        yield lambda ctx, error: close(error)

@@ -68,6 +68,9 @@ SPECIAL = REWRITTEN | {"content-type", "content-length", "vary"}
 PLAIN = "_plain"
 
 
+new: Callable[[type[Response]], Response] = object.__new__
+
+
 @lru_cache(256)
 def status_line(status: int | str) -> tuple[str, int]:
     """The status with its reason, and its code, as Werkzeug works them out."""
@@ -134,11 +137,8 @@ class Part:
             raise AttributeError(f"{owner.__name__!r} object has no attribute {self.name!r}") from None
 
 
-class ClassChange:
+class ClassChange(property):
     """``__class__``, as ``force_type`` of another response class assigns it: that one couldn't complete it."""
-
-    def __get__(self, response: object, owner: type) -> type:
-        return owner
 
     def __set__(self, response: Response, cls: type) -> None:
         complete(response)
@@ -149,7 +149,7 @@ class Recast:
     """Gives a class ``ClassChange``; apart, because in the body of a class that uses ``super()`` the name is taken."""
 
     if not TYPE_CHECKING:
-        __class__ = ClassChange()
+        __class__ = ClassChange(type)
 
 
 class Response(Recast, BaseResponse):
@@ -185,6 +185,7 @@ class Response(Recast, BaseResponse):
     is_made_as_ours: bool = not is_plain()
 
     _made_lazily = not is_plain()
+    _plain: Plain
     _iterating: AsyncIterator[str | bytes] | None = None
 
     if TYPE_CHECKING:
@@ -241,6 +242,13 @@ class Response(Recast, BaseResponse):
             super().__init__(
                 cast("Iterable[bytes]", response), status, headers, mimetype, content_type, direct_passthrough
             )
+
+    @classmethod
+    def untouched(cls, body: bytes, content_type: ContentType) -> Response:
+        """As ``cls(body, content_type=...)``, for a class that is made as this one: `is_made_as_ours`."""
+        response = new(cls)
+        response._plain = body, None, content_type, (), (), False
+        return response
 
     @classmethod
     def is_sent_plainly(cls) -> bool:
@@ -347,6 +355,31 @@ class Response(Recast, BaseResponse):
         """Whether what is sent may depend on the request's environ."""
         return self.autocorrect_location_header or not self._made_lazily
 
+    def untouched_answer(self, request_method: str) -> Answer | None:
+        """What is to be sent if nobody has looked at the response since it was made; None: `asgi_answer` has to tell.
+
+        Args:
+            request_method: in upper case.
+        """
+        own = self.__dict__
+        plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
+        if plain is None:
+            return None
+        body, code, content_type, before, behind, varies = plain
+        if code is None:
+            code = self.default_status
+        pair = content_type.pair
+        # 200 first: asking is_ordinary costs a call
+        if pair is None or not (code == 200 or is_ordinary(code)) or not self.automatically_set_content_length:
+            return None
+        length = len(body)
+        start = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
+        if before or behind:
+            start = [*encode_headers(before), *start, *encode_headers(behind)]
+        if varies:
+            start.append(VARY)
+        return code, start, b"" if request_method == "HEAD" else body, None
+
     def asgi_answer(self, request_method: str, request: Request | None = None) -> Answer:
         """What is to be sent, all of it checked: status, headers, and the body if it is there as a whole.
 
@@ -360,22 +393,9 @@ class Response(Recast, BaseResponse):
         Raises:
             ValueError: a header or a status that cannot be sent; the message names it.
         """
+        if (answer := self.untouched_answer(request_method)) is not None:
+            return answer
         own = self.__dict__
-        plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
-        if plain is not None:
-            plain_body, code, content_type, before, behind, varies = plain
-            if code is None:
-                code = self.default_status
-            pair = content_type.pair
-            # 200 first: asking is_ordinary costs a call
-            if pair is not None and (code == 200 or is_ordinary(code)) and self.automatically_set_content_length:
-                length = len(plain_body)
-                start = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
-                if before or behind:
-                    start = [*encode_headers(before), *start, *encode_headers(behind)]
-                if varies:
-                    start.append(VARY)
-                return code, start, b"" if request_method == "HEAD" else plain_body, None
         status, pairs = self.asgi_start(request_method, request)
         pieces: Any = own.get("response")
         if pieces.__class__ is list and len(pieces) == 1 and self._is_closed_simply and not own.get("_on_close"):
