@@ -232,30 +232,38 @@ class AppContext:
 
     def open_session(self) -> SessionMixin:
         """Return the session of this context's request, opened now if it is not yet open."""
-        if (session := self.opened_session) is not None:
-            return session
-        app, interface = self.app, self.app.session_interface
-        if self.has_cookies or (opened := interface.session_without_cookies(app)) is None:
-            opened = t.cast(t.Any, interface.open_session(app, self.request))
-            if opened is not None and hasattr(opened, "__await__"):
-                opened = run_async(opened)
-        session = opened if opened is not None else interface.make_null_session(app)
-        self.touched, self.opened_session = True, session
+        session = self.opened_session if self.touched else None
+        if session is None:
+            session = None if self.has_cookies else self.stages.sessions.open_empty()
+            if session is None:
+                if not self.has_request:
+                    return self.own_request_ctx.open_session()
+                session = self._ask_for_session()
+            self.touched, self.opened_session = True, session
         return session
 
-    @property
-    def _session(self) -> SessionMixin:  # Flask's name for it, by which reading marks nothing
-        return self.open_session()
+    def _ask_for_session(self) -> SessionMixin:
+        opened: t.Any = self.app.session_interface.open_session(self.app, self.request)
+        opened = run_async(opened) if hasattr(opened, "__await__") else opened
+        return opened if opened is not None else self.app.session_interface.make_null_session(self.app)
+
+    _session = property(open_session)  # Flask's name for it, by which reading marks nothing
 
     @property
     def session(self) -> SessionMixin:
         """The session of the request, opened by the first touch; reading this marks it as accessed."""
-        owner = self if self.has_request else self.own_request_ctx
-        opened = owner.opened_session
-        if opened is None:
-            opened = owner.open_session()
-        opened.accessed = True
-        return opened
+        return AppContext.touch_session(self)
+
+    def touch_session(self) -> SessionMixin:
+        """Return `session`: what the proxy asks, as a method is found more quickly."""
+        session = self.open_session()
+        session.accessed = True
+        return session
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.session is not AppContext.session:  # the proxy shows that one
+            cls.touch_session = lambda self: self.session  # type: ignore[method-assign]
 
     # -- binding ---------------------------------------------------------------------------------------------------
 

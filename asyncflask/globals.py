@@ -118,8 +118,9 @@ def _proxy(attribute: str, unbound_message: str) -> t.Any:
         __slots__ = ()
 
         def __getattribute__(self, name: str) -> t.Any:
-            # Werkzeug's proxy has no public name of its own; where nothing is bound, it says so.
-            if name[0] != "_" and (ctx := current(None)) is not None:
+            # What begins with "a" or later, which "`" comes before: Werkzeug's proxy has no such name of its own. Where
+            # nothing is bound, it says so.
+            if name > "`" and (ctx := current(None)) is not None:
                 return getattr(getattr(ctx, attribute), name)
             return own_attribute(self, name)
 
@@ -135,8 +136,17 @@ def _proxy(attribute: str, unbound_message: str) -> t.Any:
         def __contains__(self, key: t.Any) -> bool:
             return key in target()
 
-    ContextProxy.__name__ = ContextProxy.__qualname__ = LocalProxy.__name__  # what an unbound one shows
-    return ContextProxy(_cv_app, attribute, unbound_message=unbound_message)
+    class SessionProxy(ContextProxy):
+        __slots__ = ()
+
+        def __getattribute__(self, name: str) -> t.Any:
+            if name > "`" and (ctx := current(None)) is not None:
+                return getattr(ctx.touch_session(), name)
+            return own_attribute(self, name)
+
+    kind = SessionProxy if attribute == "session" else ContextProxy
+    kind.__name__ = kind.__qualname__ = LocalProxy.__name__  # what an unbound one shows
+    return kind(_cv_app, attribute, unbound_message=unbound_message)
 
 
 app_ctx: AppContext = _proxy("app_owner", _no_app_msg)

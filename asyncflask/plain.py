@@ -11,7 +11,8 @@ With the environment variable ``ASYNCFLASK_PLAIN`` set to anything but 0 when as
 - templates are rendered with nothing but what Jinja has (`rendering`),
 - JSON is read and written by ``json.loads`` and ``json.dumps`` (`json.provider`),
 - cookies are signed by itsdangerous' own serializer, made as it is (`signing`), and every tag is tried (`json.tag`),
-- sessions are opened before the first hook and saved after the last (`sessions`), however their cookies look.
+- sessions are opened before the first hook and saved after the last, however their cookies look, and nothing is known
+  of them ahead of requests (`sessions`).
 
 Answers stay the same: the parity tests pass either way.
 """

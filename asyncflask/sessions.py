@@ -15,15 +15,18 @@ from traceback import clear_frames
 
 from werkzeug.datastructures import CallbackDict
 
+from .config import ConfigAttribute
 from .lazy import late, late_names
 from .plain import is_plain
+from .wrappers import Response
 
 if t.TYPE_CHECKING:
     from itsdangerous import URLSafeTimedSerializer
 
     from .app import App
     from .json.tag import TaggedJSONSerializer
-    from .wrappers import Request, Response
+    from .versions import Version
+    from .wrappers import Request
 
 # How many serializers an interface keeps: one a set of keys, so a few are plenty.
 _KEPT_SERIALIZERS = 16
@@ -135,10 +138,6 @@ class SessionInterface:
         """
         raise NotImplementedError
 
-    def session_without_cookies(self, app: App) -> SessionMixin | None:
-        """Return the session of a request that has no cookies, without looking at it; None: `open_session` has to."""
-        return None
-
     def may_be_permanent(self, cookie: str) -> bool:
         """Say whether the session of a cookie could be a permanent one, before it is opened; False is certain."""
         return True
@@ -164,8 +163,8 @@ class SessionInterface:
 
     def is_null_session(self, obj: object) -> bool:
         """Say whether an object is such a session."""
-        # isinstance asks abstract classes, which takes long; `obj` may be the proxy, which tells of another class
-        return self.null_session_class in obj.__class__.__mro__
+        # issubclass asks abstract classes, which takes long; `obj` may be the proxy, which tells of another class
+        return type.__subclasscheck__(self.null_session_class, obj.__class__)
 
     def should_set_cookie(self, app: App, session: SessionMixin) -> bool:
         """Say whether the answer sets the cookie: the session was changed, or is permanent and refreshed each time."""
@@ -278,7 +277,7 @@ def _is_unreadable(error: Exception) -> bool:
 
 def _vary_on_cookie(response: Response) -> None:
     # ``response.vary.add("Cookie")``, which takes a set of headers apart and puts it together again.
-    if hasattr(response, "vary_on_cookie") and response.vary_on_cookie():
+    if isinstance(response, Response) and response.vary_on_cookie():
         return
     if any(name.lower() == "vary" for name, _ in response.headers):
         response.vary.add("Cookie")
@@ -288,6 +287,10 @@ def _vary_on_cookie(response: Response) -> None:
 
 class SecureCookieSessionInterface(SessionInterface):
     """Keeps the session in a cookie that itsdangerous signs with the application's secret key."""
+
+    # The one thing that it keeps by itself: what else an instance has of its own was put there by others.
+    __slots__ = ("_serializers",)
+    _serializers: dict[t.Any, URLSafeTimedSerializer]
 
     session_class = SecureCookieSession
     lazy_open: bool = not is_plain()
@@ -310,7 +313,7 @@ class SecureCookieSessionInterface(SessionInterface):
         # the key that signs comes last, behind those that are only accepted
         keys = (*(app.config["SECRET_KEY_FALLBACKS"] or ()), current)
         made_of = (keys, self.salt, self.serializer, self.key_derivation, self.digest_method)
-        kept: dict[t.Any, URLSafeTimedSerializer] = self.__dict__.setdefault("_serializers", {})
+        kept = self._serializers = getattr(self, "_serializers", {})
         try:
             signer = kept.get(made_of)
         except TypeError:  # a part that can't be a key of a dict: nothing is kept
@@ -332,19 +335,15 @@ class SecureCookieSessionInterface(SessionInterface):
         kind = URLSafeTimedSerializer if is_plain() else CookieSerializer
         return kind(list(keys), self.salt, self.serializer, signer_kwargs=how)  # type: ignore[arg-type]
 
-    def session_without_cookies(self, app: App) -> SecureCookieSession | None:
-        """Return the empty session that `open_session` would, unless that or the signer is another's."""
-        return self.session_class() if self._is_as_it_was and self.lazy_open and app.secret_key else None
-
     @property
-    def _is_as_it_was(self) -> bool:
-        own, kind = self.__dict__, type(self)
-        is_ours = kind is SecureCookieSessionInterface and kind.open_session is _open_session
-        return is_ours and len(own) == ("_serializers" in own)
+    def _reads_as_written(self) -> bool:
+        # Nobody has replaced what opens and reads sessions: of the instance, by a subclass or on this class itself.
+        is_ours = type(self) is _ours and _ours.open_session is _open_session
+        return is_ours and _ours.get_signing_serializer is _get_signer and not self.__dict__
 
     def may_be_permanent(self, cookie: str) -> bool:
         """As `SessionInterface` has it: one whose cookie does not even have the word in it is none."""
-        is_plain_json = self._is_as_it_was and getattr(self.serializer, "has_own_tags_only", False)
+        is_plain_json = self._reads_as_written and getattr(self.serializer, "has_own_tags_only", False)
         return not is_plain_json or self._may_hold(cookie, b"_permanent")
 
     def open_session(self, app: App, request: Request) -> SecureCookieSession | None:
@@ -390,4 +389,39 @@ class SecureCookieSessionInterface(SessionInterface):
             _vary_on_cookie(response)
 
 
-_open_session = SecureCookieSessionInterface.open_session
+_ours = SecureCookieSessionInterface
+_open_session, _get_signer = _ours.open_session, _ours.get_signing_serializer
+_is_null_session, _null_session_class = _ours.is_null_session, _ours.null_session_class
+_ANYTHING: Mapping[str, t.Any] = {"": None}
+
+
+class SessionsAhead:
+    """What is known of an app's sessions ahead of requests, for as long as its `version` has the same number.
+
+    Args:
+        app: the app.
+        knows_config: whether changes of its configuration change that number.
+    """
+
+    __slots__ = ("interface", "number", "others", "version")
+
+    def __init__(self, app: App, knows_config: bool) -> None:
+        self.version: Version = app.tables
+        self.number: int = self.version.number
+        self.interface: SessionInterface = app.session_interface
+        #: What others have put into the interface, at any time. Never empty where it is not ours or has no key.
+        self.others: Mapping[str, t.Any] = _ANYTHING
+        if type(self.interface) is _ours and knows_config and self._is_plain(app):
+            self.others = vars(self.interface)
+
+    def _is_plain(self, app: App) -> bool:
+        kind: t.Any = type(app)
+        has_key = type(kind.secret_key) is ConfigAttribute and bool(app.secret_key)  # kept in the configuration
+        knows_null = _ours.is_null_session is _is_null_session and _ours.null_session_class is _null_session_class
+        return has_key and knows_null and self.interface.lazy_open
+
+    def open_empty(self) -> SessionMixin | None:
+        """Return the session of a request that has no cookies; None: the interface has to open it."""
+        if self.others or self.number != self.version.number or _ours.open_session is not _open_session:
+            return None
+        return _ours.session_class() if _ours.get_signing_serializer is _get_signer else None

@@ -13,6 +13,7 @@ from weakref import WeakMethod, ref
 
 from ..ctx import INLINE, LOOP, WORKER, Lane
 from ..lazy import late_module
+from ..sessions import SessionsAhead
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down, connections
 from ..threads import InThread, OnLoop, run_anywhere, run_async
 from .limit import in_time
@@ -285,6 +286,8 @@ def plan_for(app: App, rule: Rule | None, stages: Stages) -> Plan:
         if len(plans) >= MOST_PLANS:
             plans.clear()
         plan = plans[id(rule)] = Plan(app, rule, stages)
+        if stages.sessions.number != plan.number:
+            stages.sessions = SessionsAhead(app, app.stages.knows_config)
     return plan
 
 

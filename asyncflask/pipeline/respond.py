@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..globals import request
-from ..sessions import SecureCookieSessionInterface
+from ..sessions import SecureCookieSession, SecureCookieSessionInterface
 from ..threads import InThread
 from ..wrappers import Response
 from ..wrappers.headers import MOST_READY, READY
@@ -289,7 +289,13 @@ def session_may_need_saving(ctx: AppContext) -> bool:
 
 def save_session(ctx: AppContext, response: Response) -> t.Awaitable[None] | None:
     """Let the session interface store the session, unless it is a null one; return what is to be awaited for that."""
-    app, interface, session = ctx.app, ctx.app.session_interface, ctx.opened_session
+    session, ahead = ctx.opened_session, ctx.stages.sessions
+    is_ours = type(session) is SecureCookieSession and not ahead.others and ahead.number == ahead.version.number
+    if is_ours and SecureCookieSessionInterface.save_session is _SAVE_COOKIE:
+        # what is asked below is known, for all that came through its own door
+        t.cast(t.Any, ahead.interface).save_session(ctx.app, session, response)
+        return None
+    app, interface = ctx.app, ctx.app.session_interface
     if session is None:
         session = ctx.open_session()
     if interface.is_null_session(session):

@@ -9,6 +9,7 @@ import typing as t
 
 from .. import signals
 from ..config import Config
+from ..sessions import SessionsAhead
 from . import converse, fail, hooks, opening, respond, run
 from .around import around
 from .hooks import call, is_async
@@ -133,6 +134,8 @@ class Stages:
         self.finds_cookies: bool = app.request_class.finds_cookies()
         #: whether changes of the configuration are told; else nothing that was decided from it holds for long
         self.knows_config: bool = isinstance(app.config, Config) and type(app.config).__getitem__ is dict.__getitem__
+        #: what is known of sessions, with the number that it was found out at; new plans bring it up to date
+        self.sessions: SessionsAhead = SessionsAhead(app, self.knows_config)
 
 
 class WebsocketStages(Stages):

@@ -325,7 +325,8 @@ class Response(Recast, BaseResponse):
         plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
         if plain is None:
             return False
-        own[PLAIN] = (*plain[:-1], True)
+        body, status, content_type, before, behind, _ = plain
+        own[PLAIN] = body, status, content_type, before, behind, True
         return True
 
     def amend(
