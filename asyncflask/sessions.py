@@ -277,8 +277,6 @@ def _is_unreadable(error: Exception) -> bool:
 
 def _vary_on_cookie(response: Response) -> None:
     # ``response.vary.add("Cookie")``, which takes a set of headers apart and puts it together again.
-    if isinstance(response, Response) and response.vary_on_cookie():
-        return
     if any(name.lower() == "vary" for name, _ in response.headers):
         response.vary.add("Cookie")
     else:
@@ -369,7 +367,8 @@ class SecureCookieSessionInterface(SessionInterface):
         Raises:
             RuntimeError: the secret key is gone.
         """
-        if session.accessed:  # what is sent depends on it
+        # What is sent depends on it. A response that nobody has looked at only notes that.
+        if session.accessed and not (isinstance(response, Response) and response.vary_on_cookie()):
             _vary_on_cookie(response)
         wanted = self.should_set_cookie(app, session) if session else session.modified
         if not wanted:
