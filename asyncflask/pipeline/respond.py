@@ -155,7 +155,8 @@ def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) ->
 
     Returns the response, or what is to be awaited for it.
     """
-    makes = ctx.plan.makes
+    plan = ctx.plan
+    makes = (plan if plan.number == plan.version.number else renewed(ctx)).makes  # the view may have changed that
     response = None if makes is None else makes.response(value)
     if response is None:
         if ctx.lane.hops and _runs_wsgi(value):

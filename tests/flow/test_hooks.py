@@ -156,6 +156,43 @@ def test_a_method_in_place_of_ours_may_give_any_response(app, asked, colour, nam
     assert (got.status, got.text) == (203, "other")
 
 
+@pytest.mark.parametrize("place", ["before", "view", "handler"])
+@pytest.mark.parametrize("looks_at_it", [False, True])
+def test_how_responses_are_made_may_change_in_a_request(app, asked, colour, place, looks_at_it):
+    """What is assigned is seen by the same request, whoever is asked, and not by one before."""
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    class Plain(app.response_class):
+        default_mimetype = "text/plain"
+
+    def change(at):
+        if at == place and request.args:
+            app.response_class, app.json.mimetype = Plain, "application/x-json"
+
+    def view(kind):
+        change("view")
+        if place == "handler":
+            raise LookupError
+        return "text" if kind == "text" else {}
+
+    @app.errorhandler(LookupError)
+    def handle(error):
+        change("handler")
+        return "text" if request.path == "/text" else {}
+
+    app.before_request(as_colour(colour, lambda: change("before")))
+    if looks_at_it:
+        app.after_request(as_colour(colour, lambda response: response))
+    app.add_url_rule("/<kind>", "view", as_colour(colour, view))
+    kinds = {"/text": ("text/html; charset=utf-8", "text/plain; charset=utf-8")}
+    kinds["/json"] = ("application/json", "application/x-json")
+    for path, (before, _) in kinds.items():
+        assert asked(path).headers["Content-Type"] == before
+    for query in ("?now", ""):
+        for path, (_, after) in kinds.items():
+            assert asked(path + query).headers["Content-Type"] == after
+
+
 def test_the_response_class_may_be_werkzeugs(app, asked, colour):
     app.response_class = BaseResponse
     values = {"/text": "text", "/json": {"a": 1}, "/tuple": ({"a": 1}, 201, {"X-A": "b"}), "/error": NotFound()}
