@@ -18,6 +18,7 @@ from inspect import iscoroutinefunction
 
 from werkzeug.exceptions import HTTPException, SecurityError
 
+from .errors import raise_collected
 from .globals import _AppCtxGlobals as _AppCtxGlobals
 from .globals import _cv_app, _cv_request, _no_req_msg, no_websocket_msg
 from .lazy import lazy, unless_set
@@ -558,18 +559,6 @@ class RequestContext(AppContext):
             request = app.request_class(environ)
             request.json_module = app.json
         super().__init__(app, request=request, session=session)
-
-
-def raise_collected(errors: list[BaseException], several: str = "Several teardown functions failed.") -> None:
-    """Raise what functions left that all had to run: nothing, the one error, or an ExceptionGroup of several."""
-    if not errors:
-        return
-    error = errors[0] if len(errors) == 1 else BaseExceptionGroup(several, tuple(errors))
-    errors.clear()  # an error in a list in a frame of its own traceback is a reference cycle
-    try:
-        raise error
-    finally:
-        del error
 
 
 def after_this_request(f: T_after) -> T_after:

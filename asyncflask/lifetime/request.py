@@ -14,7 +14,8 @@ import typing as t
 from contextvars import copy_context
 from functools import partial
 
-from ..ctx import LATE, AppContext, raise_collected
+from ..ctx import LATE, AppContext
+from ..errors import raise_collected
 from ..globals import _cv_app, _cv_request, _no_app_msg, _no_req_msg
 from ..lazy import late_module
 from ..pipeline.hooks import call, is_async

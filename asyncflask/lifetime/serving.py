@@ -15,7 +15,8 @@ import typing as t
 import weakref
 from contextvars import Context
 
-from ..ctx import LOOP, AppContext, raise_collected
+from ..ctx import LOOP, AppContext
+from ..errors import raise_collected
 from ..lazy import late_module
 from ..pipeline.hooks import call, emit, is_async
 from ..sessions import SessionInterface

@@ -17,7 +17,8 @@ from types import CoroutineType as Coroutine
 
 from werkzeug.exceptions import InternalServerError
 
-from ..ctx import BOUND, current, raise_collected
+from ..ctx import BOUND, current
+from ..errors import raise_collected
 from ..lazy import late_module
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
