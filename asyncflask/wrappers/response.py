@@ -165,6 +165,9 @@ class Response(Recast, BaseResponse):
         content_type: the full Content-Type, instead of ``mimetype``.
         direct_passthrough: send the iterable's items as they are.
 
+    What the class says counts as it is when an application first answers with it. Later another class may be assigned
+    to ``app.response_class``.
+
     Source: Flask docs, API, Response Objects.
     """
 

@@ -10,6 +10,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
 from asyncflask import Blueprint, after_this_request, g, request, url_for
+from asyncflask.plain import is_plain
 
 
 @pytest.fixture(params=["def", "async"])
@@ -191,6 +192,23 @@ def test_how_responses_are_made_may_change_in_a_request(app, asked, colour, plac
     for query in ("?now", ""):
         for path, (_, after) in kinds.items():
             assert asked(path + query).headers["Content-Type"] == after
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "before",
+        pytest.param("after", marks=pytest.mark.xfail(not is_plain(), reason="each answer would have to look")),
+    ],
+)
+def test_what_a_response_class_says_may_change(app, asked, colour, when):
+    """Until the first answer; then there is `test_how_responses_are_made_may_change_in_a_request`."""
+    app.response_class = type("Own", (app.response_class,), {})
+    app.add_url_rule("/", "view", as_colour(colour, lambda: "text"))
+    if when == "after":
+        assert asked("/").headers["Content-Type"] == "text/html; charset=utf-8"
+    app.response_class.default_mimetype = "text/plain"
+    assert asked("/").headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
 def test_the_response_class_may_be_werkzeugs(app, asked, colour):
