@@ -21,7 +21,7 @@ Manager = t.ContextManager[t.Any]
 
 #: Modules that stand between a server and a view in every traceback, and say nothing about the error.
 _MACHINERY = tuple(
-    f"asyncflask.{name}" for name in ("app", "asgi", "cli", "ctx", "pipeline", "serving", "threads", "wsgi")
+    f"asyncflask.{name}" for name in ("app", "asgi", "cli", "ctx", "errors", "pipeline", "serving", "threads", "wsgi")
 )
 _PACKAGES = tuple(f"{name}." for name in _MACHINERY)
 
