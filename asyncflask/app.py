@@ -458,6 +458,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     def full_dispatch_request(self) -> Response:
         """Run hooks and view for the current request and return the finished response, handled errors included."""
         ctx = _current_request_ctx()
+        self._got_first_request = True
         return t.cast(Response, hooks.finish(ctx, run.full_dispatch(ctx)))
 
     def preprocess_request(self) -> ft.ResponseReturnValue | None:
@@ -717,6 +718,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         finally:
             # Set-up is open again, for an interactive session that runs the app more than once.
             self._got_first_request = False
+            self.tables.bump()
 
 
 Flask = App

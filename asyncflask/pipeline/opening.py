@@ -55,6 +55,7 @@ def open_exchange(
 
 
 def _plan_ahead(app: App, rule: Rule) -> Plan | None:
+    app._got_first_request = True
     # Not where a host that is not trusted has to be refused first, or a request sees that it is made.
     stages = app.stages
     if app.config["TRUSTED_HOSTS"] is not None or not stages.knows_config or not stages.makes_requests_late:
@@ -92,6 +93,8 @@ def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: 
             request.url_rule, request.view_args = found
         else:
             _match_slowly(ctx)
+    if not app._got_first_request:
+        app._got_first_request = True
     if not stages.knows_config:
         app.tables.bump()
     ctx.plan = plan_for(app, request.url_rule, stages)

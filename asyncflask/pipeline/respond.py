@@ -147,40 +147,36 @@ def adopted(app: App, value: t.Any) -> Response:
     return _coerce(kind if issubclass(kind, Response) else Response, value)
 
 
-def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False) -> t.Any:
+def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False, made: Response | None = None) -> t.Any:
     """Make the response and run the after hooks on it.
 
     Args:
         from_error_handler: the value answers an error already, so that a further one is logged instead of raised.
+        made: the response, if it is made already.
 
     Returns the response, or what is to be awaited for it.
     """
-    plan = ctx.plan
-    makes = (plan if plan.number == plan.version.number else renewed(ctx)).makes  # the view may have changed that
-    response = None if makes is None else makes.response(value)
+    plan, response = ctx.plan, made
+    if plan.number != plan.version.number:
+        plan = renewed(ctx)
+    if response is None and plan.makes is not None:
+        response = plan.makes.response(value)
     if response is None:
         if ctx.lane.hops and _runs_wsgi(value):
             return _finalize_wsgi(ctx, value, from_error_handler)
         response = make_response(ctx.app, value) if ctx.stages.makes_responses else ctx.app.make_response(value)
-    return finished(ctx, response, from_error_handler)
-
-
-async def _finalize_wsgi(ctx: AppContext, value: t.Any, from_error_handler: bool) -> Response:
-    response = await InThread(ctx.app.make_response, (value,), ctx.lane.side)
-    del value  # it may be an error, whose traceback has this frame
-    return t.cast("Response", await settled(finished, ctx, response, from_error_handler))
-
-
-def finished(ctx: AppContext, response: Response, from_error_handler: bool) -> t.Any:
-    """Run what comes after a view on its response; return that response, or what is to be awaited for it."""
-    plan = ctx.plan
-    if plan.number != plan.version.number:
         plan = renewed(ctx)
     if plan.processes or ctx.touched or plan.finished or (ctx.has_cookies and session_may_need_saving(ctx)):
         if from_error_handler or ctx.stages.processes:
             return finish_response(ctx, response, from_error_handler)
         return process(ctx, response, True)
     return response
+
+
+async def _finalize_wsgi(ctx: AppContext, value: t.Any, from_error_handler: bool) -> Response:
+    response = await InThread(ctx.app.make_response, (value,), ctx.lane.side)
+    del value  # it may be an error, whose traceback has this frame
+    return t.cast("Response", await settled(finalize, ctx, None, from_error_handler, response))
 
 
 async def finish_response(ctx: AppContext, response: R, from_error_handler: bool) -> R:

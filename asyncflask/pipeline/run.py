@@ -52,7 +52,7 @@ async def exchange(ctx: AppContext) -> None:
                 ctx.answer = _answer(ctx, response)
             else:  # what it would do, in line, and without a response where there need not be one
                 try:
-                    begun = _begun(ctx)
+                    begun = (_prepared if ctx.plan.prepares or ctx.body_has_work else ctx.stages.dispatch)(ctx)
                     value = await begun if type(begun) is Coroutine or hasattr(begun, "__await__") else begun
                     if ctx.leaves_open and ctx.lifetime is not None:
                         await ctx.lifetime.view_over()
@@ -166,7 +166,7 @@ async def full_dispatch(ctx: AppContext) -> Response:
 async def reply(ctx: AppContext) -> t.Any:
     """Return what answers the request: what a hook gave, or the view, or the handler of an error."""
     try:
-        value = _begun(ctx)
+        value = (_prepared if ctx.plan.prepares or ctx.body_has_work else ctx.stages.dispatch)(ctx)
         if type(value) is Coroutine or hasattr(value, "__await__"):
             value = await value
         if ctx.leaves_open and ctx.lifetime is not None:
@@ -175,17 +175,6 @@ async def reply(ctx: AppContext) -> t.Any:
         return value
     except (Exception, asyncio.CancelledError) as error:
         return await _failed(ctx, error)
-
-
-def _begun(ctx: AppContext) -> t.Any:
-    """Call the view, or begin with what comes before it; return what answers the request, or an awaitable of that."""
-    app = ctx.app
-    if not app._got_first_request:
-        app._got_first_request = True
-    if ctx.plan.prepares or ctx.body_has_work:
-        return _prepared(ctx)
-    dispatch = ctx.stages.dispatch  # so written it is found quicker
-    return dispatch(ctx)
 
 
 async def _prepared(ctx: AppContext) -> t.Any:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 Given = tuple[tuple[str, str], ...]
-Plain = tuple[bytes, int | None, ContentType, Given, Given, bool]
-"""What an untouched response is: its body; its status if one was given; its Content-Type; headers before that and the
-Content-Length, and behind; whether a Vary comes last."""
+Plain = tuple[bytes, int, ContentType, Given, Given, bool]
+"""What an untouched response is: body; status; Content-Type; headers before that and the Content-Length, and behind;
+whether a Vary comes last."""
 
 Answer = tuple[int, list[Pair], bytes | None, "Response | None"]
 """A response as ASGI sends it: the status; (lower-case name, value) pairs; the body, ``None`` if it must be iterated;
@@ -105,8 +105,7 @@ def complete(response: Response) -> None:
         pairs = list(before)
         if content_type.text is not None:
             pairs.append(("Content-Type", content_type.text))
-        if type(response).automatically_set_content_length:  # as the class said when it was made
-            pairs.append(("Content-Length", str(len(body))))
+        pairs.append(("Content-Length", str(len(body))))
         pairs.extend(behind)
         if varies:
             pairs.append(("Vary", "Cookie"))
@@ -114,7 +113,7 @@ def complete(response: Response) -> None:
         headers._list = pairs  # what `add` would do, once it has looked at each
         own.setdefault("headers", headers)
     if "_status" not in own:
-        own["_status_code"], own["_status"] = status_line(response.default_status if status is None else status)[::-1]
+        own["_status_code"], own["_status"] = status_line(status)[::-1]
     own.setdefault("response", [body])
     own.setdefault("direct_passthrough", False)
     own.setdefault("_on_close", [])
@@ -230,17 +229,19 @@ class Response(Recast, BaseResponse):
         direct_passthrough: bool = False,
     ) -> None:
         kind, given = type(response), () if headers is None else simple_pairs(headers)
+        code = self.default_status if status is None else status
         if (
             (kind is str or kind is bytes)
             and given is not None
-            and (status is None or type(status) is int)
+            and type(code) is int
             and self._made_lazily
+            and self.automatically_set_content_length
             and not direct_passthrough
         ):
             if content_type is None and mimetype is None:
                 mimetype = self.default_mimetype
-            body = response.encode() if kind is str else response  # type: ignore[union-attr]
-            self.__dict__[PLAIN] = body, status, content_type_for(content_type, mimetype), given, (), False
+            body: bytes = response.encode() if kind is str else response  # type: ignore[union-attr, assignment]
+            self._plain = body, code, content_type_for(content_type, mimetype), given, (), False
         else:
             super().__init__(
                 cast("Iterable[bytes]", response), status, headers, mimetype, content_type, direct_passthrough
@@ -248,9 +249,9 @@ class Response(Recast, BaseResponse):
 
     @classmethod
     def untouched(cls, body: bytes, content_type: ContentType) -> Response:
-        """As ``cls(body, content_type=...)``, for a class that is made as this one: `is_made_as_ours`."""
+        """As ``cls(body, content_type=...)``, for a class of which `is_sent_plainly` is true."""
         response = new(cls)
-        response._plain = body, None, content_type, (), (), False
+        response._plain = body, 200, content_type, (), (), False
         return response
 
     @classmethod
@@ -343,7 +344,7 @@ class Response(Recast, BaseResponse):
         if plain is not None and given is not None and len({name.lower() for name, _ in given}) == len(given):
             body, code, content_type, before, behind, varies = plain
             if not before and not behind and not varies:  # whose names might be the same
-                own[PLAIN] = body, code if status is None else status, content_type, (), given, False
+                own[PLAIN] = body, code if status is None else cast(int, status), content_type, (), given, False
                 return
         if isinstance(status, (str, bytes, bytearray)):
             self.status = status
@@ -370,11 +371,8 @@ class Response(Recast, BaseResponse):
         if plain is None:
             return None
         body, code, content_type, before, behind, varies = plain
-        if code is None:
-            code = self.default_status
-        pair = content_type.pair
-        # 200 first: asking is_ordinary costs a call
-        if pair is None or not (code == 200 or is_ordinary(code)) or not self.automatically_set_content_length:
+        pair = content_type[1]  # so written it is found quicker than by its name
+        if pair is None or (code != 200 and not is_ordinary(code)):
             return None
         length = len(body)
         start = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
@@ -452,7 +450,7 @@ class Response(Recast, BaseResponse):
         """
         own = self.__dict__
         plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
-        status = self.status_code if plain is None else self.default_status if plain[1] is None else plain[1]
+        status = self.status_code if plain is None else plain[1]
         if request_method == "HEAD" or not is_ordinary(status):
             return b""
         if plain is not None:
