@@ -523,11 +523,6 @@ class ServedContext(AppContext):
         self.request, self.request_made = request, True
         return request
 
-    @property
-    def has_rule(self) -> bool:
-        """Whether there is a rule for the request, or no error but that."""
-        return self.view_args is not None or self.request.routing_exception is None
-
     def take_body(self, body: Body | BodyStream) -> None:
         """Have a body for the request, which may be made already."""
         self.body = body

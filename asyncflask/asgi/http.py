@@ -87,7 +87,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send, arriv
     if (ctx.view_args is None or CLIENT in scope) and (fault := _begin_slowly(app, ctx, context)) is not None:
         return await refuse(send, fault)
     try:
-        if (announces or scope.get("http_version") not in _HTTP_1) and ctx.has_rule:  # only HTTP/1 announces a body
+        if announces or scope.get("http_version") not in _HTTP_1:  # only HTTP/1 announces a body
             await _take_body(app, ctx, scope, headers, receive)
         if not ctx.plan.goes_straight:
             return await _otherwise(app, ctx, context, receive, send)
@@ -172,6 +172,8 @@ async def refuse(send: Send, error: HTTPException) -> None:
 async def _take_body(app: App, ctx: ServedContext, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
     length = headers.get(b"content-length")
     declared = None if length is None else int(length)
+    if ctx.view_args is None and ctx.request.routing_exception is not None:  # no rule wants it
+        return
     if declared == 0 or (declared is None and not may_have_body(scope, headers)):
         return
     plan, late, first = ctx.plan, None, None

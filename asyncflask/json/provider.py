@@ -26,7 +26,6 @@ _READY_LIMIT = 32
 
 _PLAIN = is_plain()
 
-_OPENING = (b"{", b"[")
 _WHITESPACE = " \t\n\r"
 
 
@@ -211,16 +210,16 @@ _scan: t.Callable[[str, int], tuple[t.Any, int]] = json.JSONDecoder().scan_once 
 
 
 def _read(text: str | bytes) -> t.Any:
-    # What json.loads(text) does once it has looked at encodings, options and white space. For a document that begins
-    # like most do, an object or array in ASCII or UTF-8 (UTF-16 and UTF-32 have a NUL there), none of that is needed.
-    if isinstance(text, bytes) and text[:1] in _OPENING and text[1:2] != b"\0":
+    # What json.loads(text) does once it has looked at encodings, options and white space. A document that begins with
+    # its value and is in UTF-8, as most are, needs none of that; of any other, json.loads says what it is or lacks.
+    if isinstance(text, bytes):
         try:
             document = text.decode()
             value, end = _scan(document, 0)
-        except (UnicodeDecodeError, StopIteration):  # json.loads lets surrogates pass, and says where it breaks off
-            return json.loads(text)
-        if end == len(document) or not document[end:].strip(_WHITESPACE):
-            return value
+            if end == len(document) or not document[end:].strip(_WHITESPACE):
+                return value
+        except (ValueError, StopIteration):
+            pass
     return json.loads(text)
 
 

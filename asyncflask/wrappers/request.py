@@ -470,9 +470,12 @@ class Request(BaseRequest):
     @property
     def is_json(self) -> bool:
         """Whether the Content-Type is JSON: ``application/json`` or a type that ends in ``+json``."""
+        return self.is_plain_json() or super().is_json
+
+    def is_plain_json(self) -> bool:
+        """Whether the Content-Type is ``application/json`` to the letter, as it mostly is."""
         raw = self.header_bytes
-        plainly = raw is not None and raw.get(b"content-type") == b"application/json" and not PLAIN
-        return plainly or super().is_json
+        return raw is not None and raw.get(b"content-type") == b"application/json" and not PLAIN
 
     if not TYPE_CHECKING:
 
@@ -588,7 +591,7 @@ class Request(BaseRequest):
             BadRequest: 400, the body is not JSON, or is nested deeper than Python can follow.
         """
         try:
-            if cache and not silent and not PLAIN and self._cached_json[0] is ... and (force or self.is_json):
+            if cache and not silent and not PLAIN and self._cached_json[0] is ... and (self.is_plain_json() or force or self.is_json):
                 value = self.json_module.loads(self.get_data())
                 self._cached_json = value, value
                 return value
