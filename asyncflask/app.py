@@ -306,7 +306,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         if ctx.preserve is None:  # else it is closed with the context, by whoever keeps that
             response.call_on_close(ctx.end_request)
         if ctx.pushes:
-            ctx.sends_body = True
+            ctx.sends_body = ctx.leaves_open = True
             response.call_on_close(partial(setattr, ctx, "sends_body", False))
         end = partial(_end_in_thread, ctx, context, bridge)
         return respond_wsgi(environ, start_response, response, context, bridge, end)
@@ -465,7 +465,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         """Run what comes before the view; a value that is not None answers the request instead of the view."""
         ctx = _current_request_ctx()
         hooks.renewed(ctx)
-        return t.cast("ft.ResponseReturnValue | None", hooks.finish(ctx, hooks.settled(hooks.preprocess, ctx)))
+        return t.cast("ft.ResponseReturnValue | None", hooks.finish(ctx, hooks.preprocess(ctx)))
 
     def dispatch_request(self) -> ft.ResponseReturnValue:
         """Call the view of the current request and return what it returns."""

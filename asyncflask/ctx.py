@@ -483,8 +483,8 @@ class ServedContext(AppContext):
 
     __slots__ = (
         "_tokens", "answer", "answers_plainly", "app", "body", "body_has_work", "has_cookies", "headers", "lane",
-        "leaves_open", "method", "path", "plan", "preserve", "receive", "request_made", "root_path", "scope", "stages",
-        "touched", "view_args",
+        "leaves_open", "method", "opened_session", "path", "plan", "preserve", "receive", "request_made", "root_path",
+        "scope", "stages", "touched", "view_args",
     )  # fmt: skip
     if t.TYPE_CHECKING:
 

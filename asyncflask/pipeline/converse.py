@@ -37,7 +37,7 @@ _LEFT: t.Any = object()
 
 async def preprocess(ctx: AppContext) -> t.Any:
     """As for requests; a client that leaves is no error, and the view is not called then."""
-    return await _conversing(ctx, settled(hooks.preprocess, ctx))
+    return await _conversing(ctx, hooks.preprocess(ctx))
 
 
 async def dispatch(ctx: AppContext) -> t.Any:

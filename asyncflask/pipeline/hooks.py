@@ -134,15 +134,17 @@ class Plan:
     __slots__ = (
         "after", "answers_options", "app_teardown", "app_tearing_down", "before", "body_limit", "body_timeout",
         "endpoint", "ends_app", "ends_request", "finished", "full_dispatch", "goes_straight", "is_eager", "lane",
-        "makes", "number",
-        "on_disconnect", "opens", "plain", "prepares", "preprocesses", "processes", "rule", "started", "stream_body",
-        "teardown", "tearing_down", "tears_down", "thread_limit", "url_processors", "version", "view", "view_is_async",
+        "makes", "number", "on_disconnect", "opens", "plain", "prepares", "preprocesses", "processes", "rule",
+        "sole_before", "started", "stream_body", "teardown", "tearing_down", "tears_down", "thread_limit",
+        "url_processors", "version", "view", "view_is_async",
     )  # fmt: skip
 
     number: int
     view_is_async: bool
     url_processors: tuple[URLValuePreprocessorCallable, ...]
     before: tuple[Step, ...]
+    #: the before hook, if there is one only, and all there is to do is to await it; so of requests on the loop
+    sole_before: t.Callable[[], t.Awaitable[t.Any]] | None
     after: tuple[Step, ...]
     teardown: tuple[Step, ...]
     app_teardown: tuple[Step, ...]
@@ -199,6 +201,8 @@ class Plan:
         before, after, teardown = (getattr(app, name) for name in stages.tables)
         self.before = _steps(app, (f for s in scopes for f in before.get(s, ())))
         self.preprocesses = bool(self.url_processors or self.before or stages.preprocesses)
+        alone = len(self.before) == 1 and not self.url_processors and stages.preprocess is preprocess
+        self.sole_before = self.before[0][0] if alone and self.before[0][1] else None
         self.started = hearers(app, stages.started)
         self.prepares = self.preprocesses or bool(self.started)
         self.after = _steps(app, (f for s in inner_first for f in reversed(after.get(s, ()))))
@@ -315,21 +319,9 @@ def _steps(app: App, functions: t.Iterable[t.Callable[..., t.Any]]) -> tuple[Ste
 # -- the stages --------------------------------------------------------------------------------------------------------
 
 
-def preprocess(ctx: AppContext) -> t.Awaitable[ResponseReturnValue | None]:
-    """Run the URL value preprocessors and the before hooks; the first value that is not None ends the matter.
-
-    Returns what is to be awaited for that.
-    """
+async def preprocess(ctx: AppContext) -> ResponseReturnValue | None:
+    """Run the URL value preprocessors and the before hooks; the first value that is not None ends the matter."""
     plan = ctx.plan
-    if len(plan.before) == 1 and not plan.url_processors and ctx.lane.on_loop:
-        function, asynchronous = plan.before[0]
-        if asynchronous:
-            work: t.Awaitable[ResponseReturnValue | None] = function()
-            return work
-    return _preprocess(ctx, plan)
-
-
-async def _preprocess(ctx: AppContext, plan: Plan) -> ResponseReturnValue | None:
     for process in plan.url_processors:
         await call(ctx.lane, process, is_async(process), ctx.request.endpoint, ctx.request.view_args)
     for function, asynchronous in plan.before:
@@ -344,27 +336,24 @@ async def _preprocess(ctx: AppContext, plan: Plan) -> ResponseReturnValue | None
 
 async def emit(ctx: AppContext, signal: Signal, **values: t.Any) -> None:
     """Send a signal to each of its receivers, sync or async. Ask for ``signal.receivers`` before: most have none."""
-    told = announce(ctx, signal, hearers(ctx.app, signal), values)
-    if told is not None:
-        await told
+    await announce(ctx, signal, hearers(ctx.app, signal), values)
 
 
-def announce(
-    ctx: AppContext, signal: Signal, those: tuple[Hearer, ...], values: t.Mapping[str, t.Any] = _NOTHING
-) -> t.Awaitable[t.Any] | None:
-    """Send a signal to receivers that are known already (`hearers`); return what is to be awaited for that."""
-    if not those or signal.is_muted:
-        return None
+def sole_hearer(ctx: AppContext, signal: Signal, those: tuple[Hearer, ...]) -> t.Callable[..., t.Any] | None:
+    """Return the receiver of a signal that has one only, if all there is to do is to await it; else see `announce`."""
     receiver, is_weak, asynchronous = those[0]
-    if len(those) > 1 or not asynchronous or not ctx.lane.on_loop:
-        return _announce(ctx, signal, those, values)
-    if is_weak and (receiver := receiver()) is None:  # it has been collected
+    if not asynchronous or len(those) > 1 or not ctx.lane.on_loop or signal.is_muted:
         return None
-    told: t.Awaitable[t.Any] = receiver(ctx.app, **values)
-    return told
+    hearer: t.Callable[..., t.Any] | None = receiver() if is_weak else receiver
+    return hearer
 
 
-async def _announce(ctx: AppContext, signal: Signal, those: tuple[Hearer, ...], values: t.Mapping[str, t.Any]) -> None:
+async def announce(
+    ctx: AppContext, signal: Signal, those: tuple[Hearer, ...], values: t.Mapping[str, t.Any] = _NOTHING
+) -> None:
+    """Send a signal to receivers that are known already (`hearers`)."""
+    if signal.is_muted:
+        return
     app, number = ctx.app, connections.number
     for receiver, is_weak, asynchronous in those:
         if is_weak and (receiver := receiver()) is None:  # it has been collected

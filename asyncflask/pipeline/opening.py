@@ -36,7 +36,7 @@ def open_exchange(
     ctx.scope, ctx.receive, ctx.headers = scope, receive, headers
     ctx.method = method = scope["method"]
     ctx.path, ctx.root_path = path, root_path
-    ctx.preserve = ctx.body = ctx.view_args = None
+    ctx.preserve = ctx.body = ctx.view_args = ctx.opened_session = None
     ctx.request_made = ctx.touched = ctx.body_has_work = ctx.leaves_open = False
     ctx._tokens = ()
     ctx.answers_plainly = True

@@ -6,6 +6,7 @@ import typing as t
 
 from ..wrappers import Response
 from ..wrappers.headers import content_type_for
+from ..wrappers.response import untouched
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -50,7 +51,7 @@ class Plainly:
             body, content_type = value, self._text
         else:
             return None
-        return self._kind.untouched(body, content_type)
+        return untouched(self._kind, body, content_type)
 
     @staticmethod
     def of(app: App) -> Plainly | None:

@@ -18,7 +18,7 @@ from ..sessions import SecureCookieSession, SecureCookieSessionInterface
 from ..threads import InThread
 from ..wrappers import Response
 from ..wrappers.headers import MOST_READY, READY
-from .hooks import announce, begin, call, is_async, renewed, settled
+from .hooks import announce, begin, call, is_async, renewed, settled, sole_hearer
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -184,7 +184,7 @@ async def finish_response(ctx: AppContext, response: R, from_error_handler: bool
     try:
         response = await ctx.stages.process(ctx, response)
         if those := renewed(ctx).finished:
-            await settled(announce, ctx, ctx.stages.finished, those, {"response": response})
+            await announce(ctx, ctx.stages.finished, those, {"response": response})
     except Exception:
         if not from_error_handler:
             raise
@@ -241,15 +241,18 @@ async def process(ctx: AppContext, response: R, announces: bool = False) -> R:
     if (ctx.touched or ctx.has_cookies or plan.is_eager) and (
         ctx.opened_session is not None or session_may_need_saving(ctx)
     ):
-        saving = ctx.stages.save_session(ctx, response)
+        save = ctx.stages.save_session  # so written it is found quicker
+        saving = save(ctx, response)
         if saving is not None:
             await saving
     if plan.number != plan.version.number:
         plan = renewed(ctx)
     if announces and plan.finished:
-        told = announce(ctx, ctx.stages.finished, plan.finished, {"response": response})
-        if told is not None:
-            await told
+        hearer = sole_hearer(ctx, ctx.stages.finished, plan.finished)
+        if hearer is not None:
+            await hearer(ctx.app, response=response)
+        else:
+            await announce(ctx, ctx.stages.finished, plan.finished, {"response": response})
     return response
 
 
@@ -290,7 +293,8 @@ def save_session(ctx: AppContext, response: Response) -> t.Awaitable[None] | Non
     is_ours = type(session) is SecureCookieSession and not ahead.others and ahead.number == ahead.version.number
     if is_ours and SecureCookieSessionInterface.save_session is _SAVE_COOKIE:
         # what is asked below is known, for all that came through its own door
-        t.cast(t.Any, ahead.interface).save_session(ctx.app, session, response)
+        ours: t.Any = ahead.interface
+        ours.save_session(ctx.app, session, response)
         return None
     app, interface = ctx.app, ctx.app.session_interface
     if session is None:

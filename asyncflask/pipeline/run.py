@@ -23,7 +23,7 @@ from ..lazy import late_module
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 from ..threads import InThread, OnLoop
 from ..wrappers import Response
-from .hooks import announce, emit, plan_for, renewed, run_all, settled
+from .hooks import announce, emit, plan_for, renewed, run_all, settled, sole_hearer
 from .respond import adopted, make_response, open_session, plain_answer
 
 if t.TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def exchange(ctx: AppContext) -> None:
                 except (Exception, asyncio.CancelledError) as failure:
                     value = await _failed(ctx, failure)
                 ctx.lane = ctx.lane.later
-                ctx.answer = plain_answer(ctx, value) if ctx.answers_plainly else None
+                ctx.answer = plain_answer(ctx, value) if ctx.plan.plain is not None and ctx.answers_plainly else None
                 if ctx.answer is None:
                     made = ctx.stages.finalize(ctx, value)
                     response = await made if type(made) is Coroutine or hasattr(made, "__await__") else made
@@ -181,22 +181,23 @@ async def _prepared(ctx: AppContext) -> t.Any:
     """Do what comes before the view; return what answers the request instead of it, or the view's answer."""
     plan, value = ctx.plan, None
     if plan.started:
-        told = announce(ctx, ctx.stages.started, plan.started)
-        if told is not None:
-            await told
+        hearer = sole_hearer(ctx, ctx.stages.started, plan.started)
+        await (announce(ctx, ctx.stages.started, plan.started) if hearer is None else hearer(ctx.app))
         if plan.number != plan.version.number:
             plan = renewed(ctx)
     if ctx.body_has_work and ctx.has_big_form:
         await InThread(ctx.request.parse_ahead)
     if plan.preprocesses:
-        value = await ctx.stages.preprocess(ctx)
+        hook = plan.sole_before
+        value = await (ctx.stages.preprocess(ctx) if hook is None or not ctx.lane.on_loop else hook())
         if plan.number != plan.version.number:
             renewed(ctx)
     if ctx.body_has_work and value is None and ctx.read_on is not None:
         await read_on(ctx)
         renewed(ctx)
     if value is None:
-        value = ctx.stages.dispatch(ctx)
+        dispatch = ctx.stages.dispatch
+        value = dispatch(ctx)
         if type(value) is Coroutine or hasattr(value, "__await__"):
             value = await value
     return value
@@ -264,7 +265,7 @@ def teardown_request(ctx: AppContext, error: BaseException | None) -> t.Awaitabl
         plan = renewed(ctx)
     if plan.teardown:
         return _torn_down(ctx, error, lambda plan: (plan.teardown, plan.tearing_down), ctx.stages.tearing_down)
-    return announce(ctx, ctx.stages.tearing_down, plan.tearing_down, {"exc": error})
+    return _tearing_down(ctx, error, ctx.stages.tearing_down, plan.tearing_down)
 
 
 def teardown_app(ctx: AppContext, error: BaseException | None) -> t.Awaitable[None] | None:
@@ -272,7 +273,7 @@ def teardown_app(ctx: AppContext, error: BaseException | None) -> t.Awaitable[No
     plan = renewed(ctx)
     if plan.app_teardown:
         return _torn_down(ctx, error, lambda plan: (plan.app_teardown, plan.app_tearing_down), appcontext_tearing_down)
-    return announce(ctx, appcontext_tearing_down, plan.app_tearing_down, {"exc": error})
+    return _tearing_down(ctx, error, appcontext_tearing_down, plan.app_tearing_down)
 
 
 async def _torn_down(
@@ -283,10 +284,17 @@ async def _torn_down(
 ) -> None:
     errors: list[BaseException] = []
     await run_all(ctx, which(ctx.plan)[0], errors, error)
-    told = announce(ctx, signal, which(renewed(ctx))[1], {"exc": error})
-    if told is not None:
-        await told
+    await settled(_tearing_down, ctx, error, signal, which(renewed(ctx))[1])
     raise_collected(errors)
+
+
+def _tearing_down(
+    ctx: AppContext, error: BaseException | None, signal: Signal, those: tuple[Hearer, ...]
+) -> t.Awaitable[None] | None:
+    if not those:
+        return None
+    hearer = sole_hearer(ctx, signal, those)
+    return announce(ctx, signal, those, {"exc": error}) if hearer is None else hearer(ctx.app, exc=error)
 
 
 async def pop(ctx: AppContext, error: BaseException | None, response: Response | None = None) -> None:
@@ -294,7 +302,7 @@ async def pop(ctx: AppContext, error: BaseException | None, response: Response |
 
     Where that fails the response is closed: it will not be sent.
     """
-    if ctx.sends_body and ctx.leaves_end(error):
+    if ctx.leaves_open and ctx.sends_body and ctx.leaves_end(error):
         return
     errors: list[BaseException] = []
     try:
@@ -304,14 +312,15 @@ async def pop(ctx: AppContext, error: BaseException | None, response: Response |
                 plan = renewed(ctx)
             if plan.ends_request and ctx.has_request:
                 try:
-                    ending = ctx.stages.teardown_request(ctx, error)
+                    teardown = ctx.stages.teardown_request  # so written it is found quicker
+                    ending = teardown(ctx, error)
                     if ending is not None:
                         await ending
                 except (Exception, asyncio.CancelledError) as raised:
                     errors.append(raised)
                 if plan.number != plan.version.number:
                     plan = renewed(ctx)
-            if errors or plan.ends_app or ctx.lifetime is not None or ctx._tokens is not BOUND:
+            if errors or plan.ends_app or ctx.leaves_open or ctx._tokens is not BOUND:
                 await _end_app(ctx, error, errors)
     except BaseException:
         await _drop(ctx, response)

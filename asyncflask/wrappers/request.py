@@ -470,9 +470,9 @@ class Request(BaseRequest):
     @property
     def is_json(self) -> bool:
         """Whether the Content-Type is JSON: ``application/json`` or a type that ends in ``+json``."""
-        return self.is_plain_json() or super().is_json
+        return self._is_plain_json() or super().is_json
 
-    def is_plain_json(self) -> bool:
+    def _is_plain_json(self) -> bool:
         """Whether the Content-Type is ``application/json`` to the letter, as it mostly is."""
         raw = self.header_bytes
         return raw is not None and raw.get(b"content-type") == b"application/json" and not PLAIN
@@ -591,7 +591,8 @@ class Request(BaseRequest):
             BadRequest: 400, the body is not JSON, or is nested deeper than Python can follow.
         """
         try:
-            if cache and not silent and not PLAIN and self._cached_json[0] is ... and (self.is_plain_json() or force or self.is_json):
+            is_json = self._is_plain_json() or force or self.is_json
+            if is_json and cache and not silent and not PLAIN and self._cached_json[0] is ...:
                 value = self.json_module.loads(self.get_data())
                 self._cached_json = value, value
                 return value

@@ -248,13 +248,6 @@ class Response(Recast, BaseResponse):
             )
 
     @classmethod
-    def untouched(cls, body: bytes, content_type: ContentType) -> Response:
-        """As ``cls(body, content_type=...)``, for a class of which `is_sent_plainly` is true."""
-        response = new(cls)
-        response._plain = body, 200, content_type, (), (), False
-        return response
-
-    @classmethod
     def is_sent_plainly(cls) -> bool:
         """Whether one made of a str or bytes is sent as that, with a Content-Type, its length, and nothing else."""
         for base in cls.__mro__:
@@ -518,6 +511,13 @@ class Response(Recast, BaseResponse):
         check_cookie_part("domain", domain)
         check_cookie_part("expires", expires if isinstance(expires, str) else None)
         super().set_cookie(key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned)
+
+
+def untouched(kind: type[Response], body: bytes, content_type: ContentType) -> Response:
+    """As ``kind(body, content_type=...)``, for a class of which `is_sent_plainly` is true."""
+    response = new(kind)
+    response._plain = body, 200, content_type, (), (), False
+    return response
 
 
 def is_ordinary(status: Any) -> bool:
