@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 PLAIN = is_plain()
 
 
+# What tells whether a body is JSON.
+_TELLS = ("_parse_content_type", "is_json", "mimetype")
 # What a form is parsed with, where it is parsed by the book.
 _PARSES = (
     "_get_file_stream", "_get_stream_for_parsing", "content_length", "make_form_data_parser", "stream",
@@ -473,9 +475,11 @@ class Request(BaseRequest):
         return self._is_plain_json() or super().is_json
 
     def _is_plain_json(self) -> bool:
-        """Whether the Content-Type is ``application/json`` to the letter, as it mostly is."""
-        raw = self.header_bytes
-        return raw is not None and raw.get(b"content-type") == b"application/json" and not PLAIN
+        """Whether the Content-Type is ``application/json`` to the letter, as it mostly is, and that tells."""
+        raw, kind = self.header_bytes, type(self)
+        if raw is None or raw.get(b"content-type") != b"application/json" or PLAIN:
+            return False
+        return kind is Request or all(getattr(kind, name) is getattr(Request, name) for name in _TELLS)
 
     if not TYPE_CHECKING:
 

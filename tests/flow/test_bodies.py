@@ -52,6 +52,14 @@ def test_rules_for_json(app, asked, colour):
     assert asked("/", "POST", data="[1]", content_type="application/x+json").json == {"got": [1]}
 
 
+@pytest.mark.parametrize(("name", "value"), [("is_json", False), ("mimetype", "text/plain")])
+def test_a_request_class_tells_what_is_json(app, asked, colour, name, value):
+    app.request_class = type("Own", (app.request_class,), {name: property(lambda self: value)})
+    add(app, colour, lambda: {"is": request.is_json, "got": request.get_json(silent=bool(request.args))})
+    assert asked("/", "POST", json=[1]).status == 415
+    assert asked("/?silent", "POST", json=[1]).json == {"is": False, "got": None}
+
+
 def test_data_and_form_in_either_order(app, asked, colour):
     def view():
         if request.args:
