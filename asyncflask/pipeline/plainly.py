@@ -59,11 +59,22 @@ class Plainly:
         kind = app.response_class
         if not (isinstance(kind, type) and issubclass(kind, Response) and kind.is_sent_plainly()):
             return None
-        text = content_type_for(None, kind.default_mimetype)
         writes = app.json.body_writer()
-        json = None if writes is None else content_type_for(None, writes[1])
-        if text.pair is None:
+        text = _content_type(kind.default_mimetype)
+        json = None if writes is None else _content_type(writes[1])
+        if text is None:
             return None
-        if writes is None or json is None or json.pair is None:
+        if writes is None or json is None:
             return Plainly(kind, text, text, None)
         return Plainly(kind, text, json, writes[0])
+
+
+def _content_type(mimetype: t.Any) -> ContentType | None:
+    """Return what is sent for a mimetype; None: a response has to be asked, and it may be an error then."""
+    if type(mimetype) is not str:  # a property of the class, say
+        return None
+    try:
+        found = content_type_for(None, mimetype)
+    except ValueError:
+        return None
+    return None if found.pair is None else found

@@ -34,6 +34,8 @@ the response itself if that, or closing it, is still to be done."""
 # A subclass that replaces one of these sees every response made in full, as from Werkzeug.
 SEAMS = (
     "__call__",
+    "__getattribute__",
+    "__setattr__",
     "_clean_status",
     "calculate_content_length",
     "direct_passthrough",
@@ -214,8 +216,7 @@ class Response(Recast, BaseResponse):
         cls._is_closed_simply = all(getattr(cls, name) is getattr(Response, name) for name in (*SEAMS, *closing))
         ours = all(getattr(cls, name) is getattr(Response, name) for name in SEAMS)
         cls._made_lazily = ours and Response._made_lazily
-        makers = ("__new__", "__init__", "__setattr__", "__getattribute__")
-        made_as_ours = all(getattr(cls, name) is getattr(Response, name) for name in makers)
+        made_as_ours = cls.__new__ is Response.__new__ and cls.__init__ is Response.__init__
         forced_as_ours = cls.force_type.__func__ is Response.force_type.__func__  # type: ignore[attr-defined]
         cls.is_made_as_ours = cls._made_lazily and made_as_ours and forced_as_ours
 
@@ -250,6 +251,8 @@ class Response(Recast, BaseResponse):
     @classmethod
     def is_sent_plainly(cls) -> bool:
         """Whether one made of a str or bytes is sent as that, with a Content-Type, its length, and nothing else."""
+        if type(cls).__call__ is not type.__call__:  # its metaclass has a say in what is made
+            return False
         for base in cls.__mro__:
             if base is Response:
                 return cls._made_lazily and cls.default_status == 200 and cls.automatically_set_content_length

@@ -211,6 +211,40 @@ def test_what_a_response_class_says_may_change(app, asked, colour, when):
     assert asked("/").headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
+def of_a_metaclass(kind):
+    class Meta(type):
+        def __call__(cls, *args, **options):
+            response = super().__call__(*args, **options)
+            response.headers["X-A"] = "b"
+            return response
+
+    return Meta("Own", (kind,), {}), "text/html; charset=utf-8", "b"
+
+
+def that_works_its_mimetype_out(kind):
+    return type("Own", (kind,), {"default_mimetype": property(lambda self: "text/plain")}), "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("make", [of_a_metaclass, that_works_its_mimetype_out])
+@pytest.mark.parametrize("looks_at_it", [False, True])
+def test_what_a_response_class_does_when_it_makes_one_takes_place(app, asked, colour, make, looks_at_it):
+    app.response_class, *told = make(app.response_class)
+    if looks_at_it:
+        app.after_request(as_colour(colour, lambda response: response))
+    app.add_url_rule("/", "view", as_colour(colour, lambda: "text"))
+    headers = asked("/").headers
+    assert [headers[name] for name in ("Content-Type", "X-A") if name in headers] == told
+
+
+def test_a_default_mimetype_that_cannot_be_sent_fails_where_it_is_used(app, asked, colour):
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.logger.disabled = True
+    app.response_class = type("Own", (app.response_class,), {"default_mimetype": "text/plain\r\nX-A: b"})
+    for path, value in {"/text": "text", "/json": {}}.items():
+        app.add_url_rule(path, path, as_colour(colour, lambda value=value: value))
+    assert [asked(path).status for path in ("/text", "/json")] == [500, 200]
+
+
 def test_the_response_class_may_be_werkzeugs(app, asked, colour):
     app.response_class = BaseResponse
     values = {"/text": "text", "/json": {"a": 1}, "/tuple": ({"a": 1}, 201, {"X-A": "b"}), "/error": NotFound()}

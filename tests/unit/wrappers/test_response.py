@@ -248,6 +248,33 @@ def test_a_subclass_that_replaces_a_seam_is_called(name):
     assert calls
 
 
+def test_a_subclass_that_watches_its_attributes_sees_those_of_werkzeug():
+    """Set and read in Werkzeug's order, under Werkzeug's names."""
+    seen = []
+
+    def watched(kind):
+        class Watched(kind):
+            def __setattr__(self, name, value):
+                seen.append(name)
+                super().__setattr__(name, value)
+
+        return Watched
+
+    watched(Model)("x")
+    expected = seen.copy()
+    seen.clear()
+    watched(Response)("x")
+    assert seen == expected
+
+
+def test_a_subclass_that_finds_its_attributes_itself():
+    class Own(Response):
+        def __getattribute__(self, name):
+            return Headers({"X-A": "b"}) if name == "headers" else super().__getattribute__(name)
+
+    assert (b"x-a", b"b") in Own("x").asgi_answer("GET")[1]
+
+
 def test_a_subclass_with_its_own_init():
     class Own(Response):
         def __init__(self, text):
