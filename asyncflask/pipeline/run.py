@@ -284,7 +284,10 @@ async def _torn_down(
 ) -> None:
     errors: list[BaseException] = []
     await run_all(ctx, which(ctx.plan)[0], errors, error)
-    await settled(_tearing_down, ctx, error, signal, which(renewed(ctx))[1])
+    try:
+        await settled(_tearing_down, ctx, error, signal, which(renewed(ctx))[1])
+    except (Exception, asyncio.CancelledError) as raised:
+        errors.append(raised)
     raise_collected(errors)
 
 

@@ -9,7 +9,7 @@ import pytest
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
-from asyncflask import Blueprint, after_this_request, g, request, url_for
+from asyncflask import Blueprint, after_this_request, g, request, signals, url_for
 from asyncflask.plain import is_plain
 
 
@@ -299,6 +299,27 @@ def test_every_teardown_runs_and_their_errors_are_collected(app, asked, colour):
         ]
 
     assert leaves(caught.value) == [ValueError, KeyError, OSError]
+
+
+@pytest.mark.parametrize("hook", ["def", "async"])
+def test_errors_of_teardown_functions_and_of_receivers_after_them_are_collected_alike(app, asked, colour, hook):
+    def raising(error):
+        def function(*args, **values):
+            raise error
+
+        return as_colour(hook, function)
+
+    app.teardown_request(raising(KeyError("request")))
+    app.teardown_appcontext(raising(OSError("app")))
+    app.add_url_rule("/", "view", as_colour(colour, lambda: "ok"))
+    with (
+        signals.request_tearing_down.connected_to(raising(ValueError("request")), app),
+        signals.appcontext_tearing_down.connected_to(raising(LookupError("app")), app),
+        pytest.raises(ExceptionGroup) as caught,
+    ):
+        asked("/")
+    found = [[type(error) for error in group.exceptions] for group in caught.value.exceptions]
+    assert found == [[KeyError, ValueError], [OSError, LookupError]]
 
 
 def test_blueprints_inside_blueprints(app, asked, colour):
