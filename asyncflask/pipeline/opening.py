@@ -55,12 +55,19 @@ def open_exchange(
 
 
 def _plan_ahead(app: App, rule: Rule) -> Plan | None:
-    app._got_first_request = True
     # Not where a host that is not trusted has to be refused first, or a request sees that it is made.
     stages = app.stages
     if app.config["TRUSTED_HOSTS"] is not None or not stages.knows_config or not stages.makes_requests_late:
         return None
-    return plan_for(app, rule, stages)
+    plan = plan_for(app, rule, stages)
+    _end_setup(app, plan)
+    return plan
+
+
+def _end_setup(app: App, plan: Plan) -> None:
+    # Where it opens something, `exchange` does this after that, as receivers of ``appcontext_pushed`` may still set up.
+    if not plan.opens and not app._got_first_request:
+        app._got_first_request = True
 
 
 def begin_exchange(ctx: ServedContext) -> HTTPException | None:
@@ -93,11 +100,10 @@ def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: 
             request.url_rule, request.view_args = found
         else:
             _match_slowly(ctx)
-    if not app._got_first_request:
-        app._got_first_request = True
     if not stages.knows_config:
         app.tables.bump()
     ctx.plan = plan_for(app, request.url_rule, stages)
+    _end_setup(app, ctx.plan)
     ctx.lane = WORKER if in_thread else ctx.plan.lane
 
 

@@ -92,6 +92,8 @@ async def _open(ctx: AppContext) -> None:
     if appcontext_pushed.receivers:
         await emit(ctx, appcontext_pushed)
         renewed(ctx)
+    if not ctx.app._got_first_request:
+        ctx.app._got_first_request = True
 
 
 def _answer(ctx: AppContext, response: Response | None) -> Answer:

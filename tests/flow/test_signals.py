@@ -306,6 +306,31 @@ def test_what_a_receiver_connects_others_to_and_registers_counts_for_the_same_re
     assert ran == ["started", "before"]
 
 
+@pytest.mark.parametrize("receiver_is", COLOURS)
+def test_receivers_may_set_up_until_the_first_request_is_handled(app, asked, colour, receiver_is):
+    """Flask's order: the context of the first request is pushed before set-up is over."""
+    ran = []
+
+    def pushed(sender):
+        if not ran:
+            app.before_request(lambda: ran.append("before"))
+
+    async def pushed_async(sender):
+        pushed(sender)
+
+    def started(sender):
+        with pytest.raises(AssertionError, match="can no longer be called"):
+            app.before_request(lambda: ran.append("too late"))
+
+    both(app, lambda: "")
+    with (
+        signals.appcontext_pushed.connected_to(pushed if receiver_is == "def" else pushed_async, app),
+        signals.request_started.connected_to(started, app),
+    ):
+        assert [asked(f"/{colour}").status for _ in range(2)] == [200, 200]
+    assert ran == ["before"] * 2
+
+
 def test_an_error_of_a_receiver_is_an_error_of_the_request(app, asked, colour):
     def receiver(sender, **values):
         raise LookupError("in a receiver")
