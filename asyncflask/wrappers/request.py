@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 PLAIN = is_plain()
 
 
-# What tells whether a body is JSON.
-_TELLS = ("_parse_content_type", "is_json", "mimetype")
 # What a form is parsed with, where it is parsed by the book.
 _PARSES = (
     "_get_file_stream", "_get_stream_for_parsing", "content_length", "make_form_data_parser", "stream",
@@ -232,13 +230,17 @@ class Request(BaseRequest):
     def is_made_quietly(cls) -> bool:
         """Whether making one runs no code but ours."""
         names = ("__init__", "__new__", "__setattr__", "__getattribute__", "method", "query_string", "asgi_body")
-        ours = all(getattr(cls, name, None) is getattr(Request, name, None) for name in names)
-        return ours and cls.from_scope.__func__ is Request.from_scope.__func__  # type: ignore[attr-defined]
+        return cls._keeps(*names) and cls.from_scope.__func__ is Request.from_scope.__func__  # type: ignore[attr-defined]
 
     @classmethod
     def finds_cookies(cls) -> bool:
         """Whether it may have cookies without a header for them, as a subclass can take them from somewhere else."""
-        return any(getattr(cls, name) is not getattr(Request, name) for name in ("cookies", "headers"))
+        return not cls._keeps("cookies", "headers")
+
+    @classmethod
+    def _keeps(cls, *names: str) -> bool:
+        """Whether these attributes are those of this class here."""
+        return cls is Request or all(getattr(cls, name, None) is getattr(Request, name, None) for name in names)
 
     @property
     def asgi_body(self) -> Body | BodyStream | None:
@@ -476,10 +478,8 @@ class Request(BaseRequest):
 
     def _is_plain_json(self) -> bool:
         """Whether the Content-Type is ``application/json`` to the letter, as it mostly is, and that tells."""
-        raw, kind = self.header_bytes, type(self)
-        if raw is None or raw.get(b"content-type") != b"application/json" or PLAIN:
-            return False
-        return kind is Request or all(getattr(kind, name) is getattr(Request, name) for name in _TELLS)
+        is_plain = (self.header_bytes or {}).get(b"content-type") == b"application/json" and not PLAIN
+        return is_plain and self._keeps("is_json", "mimetype", "_parse_content_type")
 
     if not TYPE_CHECKING:
 
@@ -534,9 +534,7 @@ class Request(BaseRequest):
         return found
 
     def _parses_by_itself(self) -> bool:
-        kind = type(self)
-        ours = kind is Request or all(getattr(kind, name) is getattr(Request, name) for name in _PARSES)
-        return ours and self.form_data_parser_class is FormParser
+        return self._keeps(*_PARSES) and self.form_data_parser_class is FormParser
 
     def parse_ahead(self) -> None:
         """Parse the form before its first use, as in a thread while the view will run on the loop.
