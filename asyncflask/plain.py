@@ -6,7 +6,7 @@ With the environment variable ``ASYNCFLASK_PLAIN`` set to anything but 0 when as
 - responses are made in full when they are made (`wrappers.response`), those to HTTP exceptions by the exception
   (`pipeline.respond`),
 - bodies are put together of pieces, also those that came as one (`asgi.http`),
-- query strings and content types are parsed by Werkzeug each time (`wrappers.request`),
+- query strings, cookies and content types are parsed by Werkzeug each time (`wrappers.request`),
 - every multipart form goes through Werkzeug's decoder (`wrappers.whole_form`),
 - templates are rendered with nothing but what Jinja has (`rendering`),
 - JSON is read and written by ``json.loads`` and ``json.dumps`` (`json.provider`),

@@ -261,7 +261,7 @@ _others = late_names(
 )
 
 
-def _may_hold() -> t.Callable[[str, bytes], bool]:
+def _may_hold() -> t.Callable[[str, str], bool]:
     from .signing import may_hold  # it and itsdangerous load with the first session
 
     return may_hold
@@ -298,7 +298,7 @@ class SecureCookieSessionInterface(SessionInterface):
     key_derivation = "hmac"
     salt = "cookie-session"
     digest_method: staticmethod[..., t.Any] = staticmethod(_lazy_sha1)
-    _may_hold: t.Callable[[str, bytes], bool] = late(_may_hold)
+    _may_hold: t.Callable[[str, str], bool] = late(_may_hold)
 
     def get_signing_serializer(self, app: App) -> URLSafeTimedSerializer | None:
         """Return what signs and checks cookies, or None without a secret key.
@@ -342,7 +342,7 @@ class SecureCookieSessionInterface(SessionInterface):
     def may_be_permanent(self, cookie: str) -> bool:
         """As `SessionInterface` has it: one whose cookie does not even have the word in it is none."""
         is_plain_json = self._reads_as_written and getattr(self.serializer, "has_own_tags_only", False)
-        return not is_plain_json or self._may_hold(cookie, b"_permanent")
+        return not is_plain_json or self._may_hold(cookie, "_permanent")
 
     def open_session(self, app: App, request: Request) -> SecureCookieSession | None:
         """Read the cookie. One that is expired, forged or unreadable makes an empty session."""

@@ -212,9 +212,9 @@ _scan: t.Callable[[str, int], tuple[t.Any, int]] = json.JSONDecoder().scan_once 
 def _read(text: str | bytes) -> t.Any:
     # What json.loads(text) does once it has looked at encodings, options and white space. A document that begins with
     # its value and is in UTF-8, as most are, needs none of that; of any other, json.loads says what it is or lacks.
-    if isinstance(text, bytes):
+    if isinstance(text, (str, bytes)):
         try:
-            document = text.decode()
+            document = text if isinstance(text, str) else text.decode()
             value, end = _scan(document, 0)
             if end == len(document) or not document[end:].strip(_WHITESPACE):
                 return value

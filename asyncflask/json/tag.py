@@ -269,7 +269,13 @@ class TaggedJSONSerializer:
 
     def dumps(self, value: t.Any) -> str:
         """Return `value` as compact JSON text with tags."""
-        return dumps(self.tag(value), separators=(",", ":"))
+        return dumps(value if self._is_json(value) else self.tag(value), separators=(",", ":"))
+
+    def _is_json(self, value: t.Any) -> bool:
+        # Whether it is a dict like those of most sessions, in which no tag would change anything.
+        if type(value) is not dict or not AS_IT_IS.issuperset(map(type, value.values())) or self.order != self._own:
+            return False
+        return len(value) != 1 or self.tags.keys().isdisjoint(value)
 
     def loads(self, value: str) -> t.Any:
         """Return what `dumps` was given.
@@ -277,7 +283,11 @@ class TaggedJSONSerializer:
         Raises:
             ValueError: it is not JSON.
         """
-        return self._untag_scan(loads(value))
+        found = loads(value)
+        # The keys of our own tags begin with a space.
+        if AS_IT_IS and '" ' not in value and "\\u0020" not in value and self.order == self._own:
+            return found
+        return self._untag_scan(found)
 
 
 _OWN_TAGS = frozenset(TaggedJSONSerializer.default_tags)

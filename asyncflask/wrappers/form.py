@@ -53,6 +53,24 @@ def split_query(text: str) -> dict[str, list[str]]:
     return lists
 
 
+def split_cookies(text: str) -> dict[str, list[str]] | None:
+    """Return the cookies in a Cookie header that is written as RFC 6265 has it; None: Werkzeug has to read it."""
+    pieces = text.split("; ")
+    apart = len(pieces) - 1
+    if text.count(" ") != apart or text.count(";") != apart or '"' in text or "\t" in text:
+        return None
+    lists: dict[str, list[str]] = {}
+    for piece in pieces if text else ():
+        name, _, value = piece.partition("=")
+        if not name:
+            return None
+        if name in lists:
+            lists[name].append(value)
+        else:
+            lists[name] = [value]
+    return lists
+
+
 class PartDecoder(MultipartDecoder):
     """Werkzeug's decoder, refusing a part with an immense header. Raises RequestEntityTooLarge.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from werkzeug.http import dump_cookie
 from werkzeug.utils import get_content_type
 
 # RFC 9110 section 5.6.2: what a field name is made of.
@@ -15,6 +16,8 @@ TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # What would end a cookie's name or attribute and begin another one.
 COOKIE_BREAKS = re.compile(r"[;\x00-\x1f\x7f]")
+# What names and values of cookies are mostly made of; nobody quotes that.
+COOKIE_PLAIN = re.compile(r"[A-Za-z0-9._~+/:@-]*")
 
 Pair = tuple[bytes, bytes]
 
@@ -92,6 +95,39 @@ def content_type_for(content_type: str | None, mimetype: str | None) -> ContentT
         return ContentType(content_type, (b"content-type", encode_value("Content-Type", content_type)))
     except ValueError:  # raised again when the response is to be sent, as for any other header
         return ContentType(content_type, None)
+
+
+def plain_cookie(name: str, value: str, max_size: int, *attributes: Any) -> bytes | None:
+    """A Set-Cookie header as it is sent, if nothing in it has to be quoted; None: ``dump_cookie`` has to tell.
+
+    Args:
+        max_size: what is longer, in bytes, takes a warning.
+        attributes: those of ``cookie_tail``.
+    """
+    if COOKIE_PLAIN.fullmatch(value) is None or COOKIE_PLAIN.fullmatch(name) is None:
+        return None
+    try:
+        cookie = f"{name}={value}{cookie_tail(*attributes)}".encode("latin-1")
+    except (TypeError, ValueError):  # is met again, and told of, by `dump_cookie`
+        return None
+    return cookie if not max_size or len(cookie) <= max_size else None
+
+
+@lru_cache(64)
+def cookie_tail(
+    expires: str | int | float | None,
+    path: str | None,
+    domain: str | None,
+    secure: bool,
+    httponly: bool,
+    samesite: str | None,
+    partitioned: bool,
+) -> str:
+    """What follows the value in a Set-Cookie header; the arguments are ``dump_cookie``'s, whose errors it raises."""
+    whole = dump_cookie(
+        "a", "", None, expires, path, domain, secure, httponly, samesite=samesite, partitioned=partitioned, max_size=0
+    )
+    return whole.removeprefix("a=")
 
 
 def check_cookie_part(part: str, value: str | None) -> None:

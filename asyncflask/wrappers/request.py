@@ -19,7 +19,7 @@ from ..lazy import lazy
 from ..plain import is_plain
 from .body import Body
 from .environ import RequestHeaders, environ_from_scope
-from .form import FormParser, Found, Kept, PartReader, multidict, split_query
+from .form import FormParser, Found, Kept, PartReader, multidict, split_cookies, split_query
 from .stream import BodyInput, BodyStream, NoBody, limited_input, open_body
 from .whole_form import WHOLE_AT_MOST
 
@@ -368,8 +368,9 @@ class Request(BaseRequest):
     def cookies(self) -> ImmutableMultiDict[str, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The cookies, by name."""
         raw = self.header_bytes
-        if "Cookie" not in self.headers if raw is None else b"cookie" not in raw:
-            return self.dict_storage_class()  # type: ignore[return-value]
+        lists = None if raw is None or PLAIN else split_cookies(raw.get(b"cookie", b"").decode("latin-1"))
+        if lists is not None:
+            return multidict(self.dict_storage_class, lists)  # type: ignore[return-value]
         try:
             return super().cookies
         except ValueError as error:
@@ -479,7 +480,7 @@ class Request(BaseRequest):
     def _is_plain_json(self) -> bool:
         """Whether the Content-Type is ``application/json`` to the letter, as it mostly is, and that tells."""
         is_plain = (self.header_bytes or {}).get(b"content-type") == b"application/json" and not PLAIN
-        return is_plain and self._keeps("is_json", "mimetype", "_parse_content_type")
+        return is_plain and (type(self) is Request or self._keeps("is_json", "mimetype", "_parse_content_type"))
 
     if not TYPE_CHECKING:
 
@@ -603,9 +604,8 @@ class Request(BaseRequest):
         try:
             return super().get_json(force=force, silent=silent, cache=cache)
         except RecursionError:
-            if silent:
-                return None
-            return self.on_json_loading_failed(ValueError("the document is nested too deeply"))
+            too_deep = ValueError("the document is nested too deeply")
+            return None if silent else self.on_json_loading_failed(too_deep)
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
         """Decide what ``get_json`` does about a body that isn't JSON. Outside of debug mode the reason is not told.

@@ -11,21 +11,31 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.datastructures import Headers
+from werkzeug.http import http_date
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import json
 from ..plain import is_plain
 from .file import STEP, FileBody, file_behind
-from .headers import MOST_READY, READY, ContentType, Pair, check_cookie_part, content_type_for, encode_headers
+from .headers import (
+    MOST_READY,
+    READY,
+    ContentType,
+    Pair,
+    check_cookie_part,
+    content_type_for,
+    encode_headers,
+    plain_cookie,
+)
 from .request import Request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 Given = tuple[tuple[str, str], ...]
-Plain = tuple[bytes, int, ContentType, Given, Given, bool]
+Plain = tuple[bytes, int, ContentType, Given, Given, tuple[Pair, ...]]
 """What an untouched response is: body; status; Content-Type; headers before that and the Content-Length, and behind;
-whether a Vary comes last."""
+those that were added since, as they are sent."""
 
 Answer = tuple[int, list[Pair], bytes | None, "Response | None"]
 """A response as ASGI sends it: the status; (lower-case name, value) pairs; the body, ``None`` if it must be iterated;
@@ -62,6 +72,9 @@ HARMLESS = frozenset(
 REWRITTEN = frozenset({"location", "content-location"})
 
 VARY: Pair = (b"vary", b"Cookie")
+VARIES: tuple[Pair, ...] = (VARY,)
+#: the names of headers that are added to untouched responses
+ADDED = {b"vary": "Vary", b"set-cookie": "Set-Cookie"}
 
 # What a response has of its own, or changes before it is sent.
 SPECIAL = REWRITTEN | {"content-type", "content-length", "vary"}
@@ -102,15 +115,14 @@ def complete(response: Response) -> None:
     plain: Plain | None = own.get(PLAIN)
     if plain is None:
         return
-    body, status, content_type, before, behind, varies = plain
+    body, status, content_type, before, behind, added = plain
     if "headers" not in own:
         pairs = list(before)
         if content_type.text is not None:
             pairs.append(("Content-Type", content_type.text))
         pairs.append(("Content-Length", str(len(body))))
         pairs.extend(behind)
-        if varies:
-            pairs.append(("Vary", "Cookie"))
+        pairs.extend((ADDED[name], value.decode("latin-1")) for name, value in added)
         headers = Headers()
         headers._list = pairs  # what `add` would do, once it has looked at each
         own.setdefault("headers", headers)
@@ -242,7 +254,7 @@ class Response(Recast, BaseResponse):
             if content_type is None and mimetype is None:
                 mimetype = self.default_mimetype
             body: bytes = response.encode() if kind is str else response  # type: ignore[union-attr, assignment]
-            self._plain = body, code, content_type_for(content_type, mimetype), given, (), False
+            self._plain = body, code, content_type_for(content_type, mimetype), given, (), ()
         else:
             super().__init__(
                 cast("Iterable[bytes]", response), status, headers, mimetype, content_type, direct_passthrough
@@ -325,8 +337,11 @@ class Response(Recast, BaseResponse):
         plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
         if plain is None:
             return False
-        body, status, content_type, before, behind, _ = plain
-        own[PLAIN] = body, status, content_type, before, behind, True
+        body, status, content_type, before, behind, added = plain
+        if not added:
+            own[PLAIN] = body, status, content_type, before, behind, VARIES
+        elif VARY not in added:
+            own[PLAIN] = body, status, content_type, before, behind, (*added, VARY)
         return True
 
     def amend(
@@ -338,9 +353,9 @@ class Response(Recast, BaseResponse):
         own, given = self.__dict__, () if headers is None else simple_pairs(headers)
         plain: Plain | None = own.get(PLAIN) if len(own) == 1 and (status is None or type(status) is int) else None
         if plain is not None and given is not None and len({name.lower() for name, _ in given}) == len(given):
-            body, code, content_type, before, behind, varies = plain
-            if not before and not behind and not varies:  # whose names might be the same
-                own[PLAIN] = body, code if status is None else cast(int, status), content_type, (), given, False
+            body, code, content_type, before, behind, added = plain
+            if not before and not behind and not added:  # whose names might be the same
+                own[PLAIN] = body, code if status is None else cast(int, status), content_type, (), given, ()
                 return
         if isinstance(status, (str, bytes, bytearray)):
             self.status = status
@@ -366,7 +381,7 @@ class Response(Recast, BaseResponse):
         plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
         if plain is None:
             return None
-        body, code, content_type, before, behind, varies = plain
+        body, code, content_type, before, behind, added = plain
         pair = content_type[1]  # so written it is found quicker than by its name
         if pair is None or (code != 200 and not is_ordinary(code)):
             return None
@@ -374,8 +389,8 @@ class Response(Recast, BaseResponse):
         start = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
         if before or behind:
             start = [*encode_headers(before), *start, *encode_headers(behind)]
-        if varies:
-            start.append(VARY)
+        if added:
+            start += added
         return code, start, b"" if request_method == "HEAD" else body, None
 
     def asgi_answer(self, request_method: str, request: Request | None = None) -> Answer:
@@ -513,13 +528,24 @@ class Response(Recast, BaseResponse):
         check_cookie_part("name", key)
         check_cookie_part("domain", domain)
         check_cookie_part("expires", expires if isinstance(expires, str) else None)
+        own = self.__dict__
+        plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
+        if plain is not None and max_age is None:
+            dated = http_date(expires) if isinstance(expires, datetime) else expires
+            cookie = plain_cookie(
+                key, value, self.max_cookie_size, dated, path, domain, secure, httponly, samesite, partitioned
+            )
+            if cookie is not None:
+                body, status, content_type, before, behind, added = plain
+                own[PLAIN] = body, status, content_type, before, behind, (*added, (b"set-cookie", cookie))
+                return
         super().set_cookie(key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned)
 
 
 def untouched(kind: type[Response], body: bytes, content_type: ContentType) -> Response:
     """As ``kind(body, content_type=...)``, for a class of which `is_sent_plainly` is true."""
     response = new(kind)
-    response._plain = body, 200, content_type, (), (), False
+    response._plain = body, 200, content_type, (), (), ()
     return response
 
 

@@ -6,7 +6,6 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from itsdangerous import URLSafeTimedSerializer
 from werkzeug.http import parse_date
 
 from asyncflask import (
@@ -21,6 +20,7 @@ from asyncflask import (
 )
 from asyncflask.plain import is_plain
 from asyncflask.sessions import SecureCookieSessionInterface
+from asyncflask.signing import CookieSerializer
 
 from .colours import COLOURS, both
 
@@ -229,8 +229,8 @@ def test_a_session_that_nobody_touches_is_opened_only_if_it_may_be_permanent(
     both(app, lambda: session.pop("_permanent") * 0 or "", "/popped")
     both(app, lambda: "", "/other")
     opened = []
-    load = URLSafeTimedSerializer.load_payload
-    monkeypatch.setattr(URLSafeTimedSerializer, "load_payload", lambda *args: opened.append(1) or load(*args))
+    load = CookieSerializer.load_payload
+    monkeypatch.setattr(CookieSerializer, "load_payload", lambda *args: opened.append(1) or load(*args))
     pair, _ = cookie_of(asked(f"/{colour}/change"))  # the key is there, be it with the value False
     got = asked(f"/{colour}/other", headers={"Cookie": f"a=b; {pair}; c=d"})
     assert len(opened) == 1 and ("Set-Cookie" in got.headers) is permanent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import zlib
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from itsdangerous import BadData, BadSignature, HMACAlgorithm, TimestampSigner, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode
 
-from asyncflask.signing import SHORT, TINY, CookieSerializer, url_safe
+from asyncflask.signing import TINY, CookieSerializer, KeepingAlgorithm, compress, from_url_safe, may_hold, url_safe
 
 HOW = {"digest_method": hashlib.sha1, "key_derivation": "hmac"}
 repetitive = st.builds(lambda text, n: text * n, st.text(min_size=1, max_size=12), st.integers(1, 30))
@@ -31,12 +32,24 @@ def test_the_payload_is_the_same(value):
     assert ours.dump_payload(value) == theirs.dump_payload(value)
 
 
-@pytest.mark.parametrize("size", range(SHORT - 12, SHORT + 4))
-@pytest.mark.parametrize("piece", ["a", "ab", "abcdefghijklmnopqrstuvwxyz", "q8Zr1x"])
-def test_around_the_length_up_to_which_compression_is_tried_out(piece, size):
-    ours, theirs = both("key")
-    value = (piece * size)[:size]
-    assert ours.dump_payload(value) == theirs.dump_payload(value)
+@settings(deadline=None)
+@given(
+    st.binary(max_size=300)
+    | st.builds(lambda text, n: text * n, st.binary(min_size=1, max_size=20), st.integers(1, 300))
+)
+def test_what_is_compressed_is_what_zlib_compresses(text):
+    assert compress(text) == zlib.compress(text)
+
+
+@pytest.mark.parametrize("window", [512, 1024, 2048, 4096])
+@pytest.mark.parametrize("beside", range(-4, 5))
+@pytest.mark.parametrize("piece", [b"a", b"ab", bytes(range(256))])
+def test_at_the_ends_of_what_a_window_holds(window, beside, piece):
+    text = (piece * window)[: window - 262 + beside]
+    assert compress(text) == zlib.compress(text)
+    repeated = text[:99] + hashlib.sha512(text).digest() * 70  # what is repeated lies as far back as can be
+    repeated = repeated[: len(text) - 99] + text[:99]
+    assert compress(repeated) == zlib.compress(repeated)
 
 
 def test_what_is_tiny_never_shrinks():
@@ -51,6 +64,55 @@ def test_what_is_tiny_never_shrinks():
 @given(st.binary(max_size=40))
 def test_base64_is_that_of_itsdangerous(data):
     assert url_safe(data) == base64_encode(data)
+
+
+@given(st.binary(max_size=40))
+def test_base64_is_read_as_it_is_written(data):
+    assert from_url_safe(url_safe(data)) == data
+
+
+@pytest.mark.parametrize("method", [hashlib.sha1, hashlib.sha256, hashlib.sha512, hashlib.blake2b])
+@given(key=st.binary(max_size=200), value=st.binary(max_size=200))
+def test_the_signature_is_an_hmac(method, key, value):
+    algorithm = KeepingAlgorithm(method)
+    expected = hmac.digest(key, value, method)
+    assert algorithm.get_signature(key, value) == algorithm.get_signature(key, value) == expected
+
+
+def test_a_digest_method_that_says_no_block_size_is_left_to_hmac():
+    class Digest:
+        name, digest_size = "own", 20
+
+        def __init__(self, data=b""):
+            self._hash = hashlib.sha1(data)
+            self.update, self.digest, self.hexdigest = self._hash.update, self._hash.digest, self._hash.hexdigest
+
+        def copy(self):
+            copied = Digest()
+            copied._hash = self._hash.copy()
+            copied.update, copied.digest = copied._hash.update, copied._hash.digest
+            return copied
+
+    how = {"digest_method": Digest, "key_derivation": "concat"}
+    ours, theirs = (kind(["key"], "salt", signer_kwargs=how) for kind in (CookieSerializer, URLSafeTimedSerializer))
+    with pytest.warns(RuntimeWarning, match="block_size"):
+        assert theirs.loads(ours.dumps([1])) == [1]
+
+
+@settings(deadline=None)
+@given(st.text(max_size=5), st.text(max_size=5), st.booleans(), st.booleans())
+def test_a_word_is_seen_in_a_cookie_wherever_it_stands(before, behind, there, long):
+    ours, _ = both("key")
+    word = "_permanent" if there else "_permament"
+    cookie = ours.dumps({before + word + behind: "a" * 400 * long})
+    assert cookie.startswith(".") or not long
+    assert may_hold(cookie, "_permanent") is there
+    assert may_hold(cookie, "_permanent") is there, "as it is kept"
+
+
+@pytest.mark.parametrize("cookie", ["", "a", "a.b", "a.b.c.d", ".a.b.c", ".!.b.c", "." + "A" * 2000 + ".b.c", ".é.b.c"])
+def test_a_cookie_that_nobody_can_read_may_hold_anything(cookie):
+    assert may_hold(cookie, "_permanent")
 
 
 @given(st.binary(max_size=40) | st.text(max_size=40), st.lists(st.integers(1, 3_000_000_000), max_size=4))

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import warnings
 
-from asyncflask.wrappers.headers import check_cookie_part, content_type_for, encode_headers, encode_name, encode_value
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from werkzeug.http import dump_cookie
+
+from asyncflask.wrappers.headers import (
+    check_cookie_part,
+    content_type_for,
+    encode_headers,
+    encode_name,
+    encode_value,
+    plain_cookie,
+)
 
 
 def test_names_are_lowered_and_values_are_latin_1():
@@ -57,3 +69,33 @@ def test_cookie_parts(value):
         check_cookie_part("domain", value)
     check_cookie_part("domain", None)
     check_cookie_part("domain", "example.org")
+
+
+PARTS = st.sampled_from(["", "a", "a-b_c.d", "A1", "a b", " a", "a,", 'a"', "é", "\N{SNOWMAN}", "a=b", "x" * 70])
+FLAGS = st.booleans()
+
+
+@settings(deadline=None)
+@given(
+    PARTS,
+    PARTS,
+    st.sampled_from([None, 0, 1_700_000_000, "Thu, 01 Jan 1970 00:00:00 GMT"]),
+    st.sampled_from([None, "/", "/a b", "/é"]),
+    st.sampled_from([None, "", ".example.com", "localhost:80", "\N{SNOWMAN}.net"]),
+    *(FLAGS, FLAGS, st.sampled_from([None, "lax", "None", "Other"]), FLAGS, st.sampled_from([0, 60, 4093])),
+)
+def test_a_cookie_that_is_written_plainly_is_written_as_by_werkzeug(
+    name, value, expires, path, domain, secure, httponly, samesite, partitioned, most
+):
+    attributes = (expires, path, domain, secure, httponly)
+    cookie = plain_cookie(name, value, most, *attributes, samesite, partitioned)
+    how = {"samesite": samesite, "partitioned": partitioned, "max_size": most}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            expected = dump_cookie(name, value, None, *attributes, **how)
+    except (ValueError, UserWarning):
+        assert cookie is None
+    else:
+        assert cookie in (None, expected.encode("latin-1"))
+        assert cookie is not None or not name.isalnum() or not value.isalnum() or not (name + value).isascii()

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import (
     BadRequest,
     ClientDisconnected,
@@ -21,6 +21,7 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 from werkzeug.routing import Rule
+from werkzeug.sansio.http import parse_cookie
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request as BaseRequest
 
@@ -189,6 +190,34 @@ def test_a_subclass_with_its_own_init_and_a_body_that_comes_later():
     request = Own.from_scope(make_scope([("content-length", "3")]), path="/p")
     request.asgi_body = make_body(b"abc", 3)
     assert request.data == b"abc"
+
+
+def with_cookies(text, cls=Request):
+    request = make(headers=[("cookie", text)], cls=cls)
+    request.header_bytes = {b"cookie": text.encode("latin-1")}  # as the ASGI side says where no name is repeated
+    return request
+
+
+COOKIE_PIECES = ["a", "b=1", "b=2", "=", ";", "; ", " ", '"', "\t", "é", "x=y=z", ",", "\\073", "a=b; c=d", 'q="1 2"']
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(COOKIE_PIECES), max_size=7))
+def test_cookies_are_what_werkzeug_reads(pieces):
+    text = "".join(pieces)
+    cookies = with_cookies(text).cookies
+    assert cookies == BaseRequest({"HTTP_COOKIE": text}).cookies
+    assert type(cookies) is BaseRequest.dict_storage_class
+    assert list(cookies.items(multi=True)) == list(parse_cookie(text).items(multi=True))
+
+
+def test_cookies_may_be_kept_in_a_class_of_ones_own():
+    class Own(Request):
+        dict_storage_class = MultiDict
+
+    request = with_cookies("a=1; b=2; a=3", Own)
+    assert type(request.cookies) is MultiDict
+    assert request.cookies.getlist("a") == ["1", "3"]
 
 
 def test_cookies_and_typed_headers():

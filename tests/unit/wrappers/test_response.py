@@ -8,6 +8,7 @@ import inspect
 import json
 import pickle
 import threading
+from datetime import UTC, datetime
 from http import HTTPStatus
 from types import SimpleNamespace
 
@@ -133,6 +134,18 @@ DONE = {
     "freeze": lambda r: r.freeze(),
     "etag": lambda r: r.set_etag("x"),
     "cookie": lambda r: (r.set_cookie("a", "b"), r.set_cookie("c", "d")),
+    "cookies of all kinds": lambda r: (
+        r.set_cookie("a", "b", expires=0, path="/x", domain="example.com", samesite="lax", httponly=True),
+        r.set_cookie("c", "d", expires=datetime(2030, 1, 1, tzinfo=UTC), secure=True, partitioned=True, path=None),
+        r.set_cookie("e", "f", max_age=9),
+        r.set_cookie("g", "f g;"),
+        r.delete_cookie("h"),
+    ),
+    "cookie, then read": lambda r: (r.set_cookie("a", "b"), r.headers.add("X-B", "c"), r.set_cookie("c", "d")),
+    "cookie, then amended": lambda r: (r.set_cookie("a", "b"), amend(r, 201, {"X-B": "c"})),
+    "amended, then cookie": lambda r: (amend(r, 201, {"X-B": "c"}), r.set_cookie("a", "b"), vary_on_cookie(r)),
+    "cookie, then vary said": lambda r: (r.set_cookie("a", "b"), vary_on_cookie(r), vary_on_cookie(r)),
+    "vary said, then cookie": lambda r: (vary_on_cookie(r), r.set_cookie("a", "é"), r.set_cookie("c", "d")),
     "vary": lambda r: r.vary.add("Cookie"),
     "vary said": vary_on_cookie,
     "vary said, then read": lambda r: (vary_on_cookie(r), r.vary.add("Accept")),
