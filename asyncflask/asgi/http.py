@@ -430,6 +430,8 @@ async def _in_worker(app: App, ctx: AppContext, context: Context, receive: Recei
         if job.exception() is None and (answer := job.result()) is not None and answer[3] is not None:
             await close_on_loop(answer[3], bridge, context, _ending(app, ctx, context, bridge))
         raise
+    finally:
+        del job  # its error's traceback has this frame
     if answer is not None:
         await _send(answer, app, ctx, context, receive, send)
 

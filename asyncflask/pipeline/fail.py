@@ -64,7 +64,10 @@ async def unhandled(ctx: AppContext, error: Exception) -> Response:
         await emit(ctx, ctx.stages.failed, exception=error)
     propagate = app.config["PROPAGATE_EXCEPTIONS"]
     if propagate or (propagate is None and (app.testing or app.debug)):
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this frame
     current = sys.exc_info()
     app.log_exception(current if current[1] is error else (type(error), error, error.__traceback__))
     answer: t.Any = InternalServerError(original_exception=error)

@@ -113,7 +113,10 @@ async def _handled(ctx: AppContext, error: Exception, unfit: Response | None) ->
     if ctx.lifetime is not None:
         ctx.lifetime.note(error)
     await _drop(ctx, unfit)
-    response: Response = await ctx.stages.exception(ctx, error)
+    try:
+        response: Response = await ctx.stages.exception(ctx, error)
+    finally:
+        del error  # its traceback has this frame, if it is raised again
     try:
         return response, _answer(ctx, response)
     except (TypeError, ValueError) as fault:  # even that may have been made unfit by the hooks

@@ -237,21 +237,41 @@ async def test_nothing_is_left_of_a_converter_that_fails(app: App) -> None:
     assert found == 500 and left <= WERKZEUGS
 
 
-@pytest.mark.parametrize("view", [fine, raises])
-@pytest.mark.parametrize("several", [False, True])
-async def test_nothing_is_left_of_teardown_functions_that_fail(app: App, view: Any, several: bool) -> None:
-    async def fails(error: BaseException | None) -> None:
-        raise LookupError("in teardown")
+def lets_through(app: App) -> SimpleNamespace:
+    """What stands in front of an app and answers the errors that come out of it."""
+    served = app.asgi
 
     async def asgi(scope: Any, receive: Any, send: Any) -> None:
         with contextlib.suppress(LookupError, ExceptionGroup):
             await served(scope, receive, send)
         await send({"type": "http.response.start", "status": 500})
 
-    served = app.asgi
-    route(app, view, sync=False)
+    return SimpleNamespace(asgi=asgi)
+
+
+@pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
+@pytest.mark.parametrize("view", [fine, raises])
+@pytest.mark.parametrize("several", [False, True])
+async def test_nothing_is_left_of_teardown_functions_that_fail(app: App, view: Any, several: bool, sync: bool) -> None:
+    async def fails(error: BaseException | None) -> None:
+        raise LookupError("in teardown")
+
+    route(app, view, sync)
     app.teardown_request(fails)
     if several:
         app.teardown_request(fails)
         app.teardown_appcontext(fails)
-    assert await garbage(SimpleNamespace(asgi=asgi), "GET", "/x", b"", []) == (500, 0)
+    assert await garbage(lets_through(app), "GET", "/x", b"", []) == (500, 0)
+
+
+@pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
+@pytest.mark.parametrize("where", ["view", "before", "after"])
+async def test_nothing_is_left_of_errors_that_propagate(app: App, where: str, sync: bool) -> None:
+    def fails(*arguments: Any) -> Any:
+        raise LookupError("out of the application")
+
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    route(app, fails if where == "view" else fine, sync)
+    if where != "view":
+        {"before": app.before_request, "after": app.after_request}[where](fails)
+    assert await garbage(lets_through(app), "GET", "/x", b"", []) == (500, 0)
