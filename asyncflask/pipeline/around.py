@@ -78,7 +78,7 @@ async def _beside(function: Stage, ctx: AppContext, once: _Once) -> t.Any:
             await OnLoop(aside.go_on(response, error))
         finally:
             error = None  # an error in a frame of its own traceback is a reference cycle
-    return aside.result()
+    return aside.take_result()
 
 
 class _Aside:
@@ -107,8 +107,13 @@ class _Aside:
             self._next.set_exception(error)
         await self._until_turn()
 
-    def result(self) -> t.Any:
-        return self._task.result()
+    def take_result(self) -> t.Any:
+        task = self._task
+        del self._task
+        try:
+            return task.result()
+        finally:
+            del task  # its error's traceback has this frame, and others of ours
 
     async def _run(self) -> t.Any:
         try:

@@ -265,13 +265,19 @@ async def test_nothing_is_left_of_teardown_functions_that_fail(app: App, view: A
 
 
 @pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
-@pytest.mark.parametrize("where", ["view", "before", "after"])
+@pytest.mark.parametrize("where", ["view", "before", "after", "middleware"])
 async def test_nothing_is_left_of_errors_that_propagate(app: App, where: str, sync: bool) -> None:
     def fails(*arguments: Any) -> Any:
         raise LookupError("out of the application")
 
     app.config["PROPAGATE_EXCEPTIONS"] = True
     route(app, fails if where == "view" else fine, sync)
-    if where != "view":
+    if where == "middleware":
+
+        @app.middleware
+        async def middleware(request: Any, call_next: Any) -> Any:
+            fails()
+
+    elif where != "view":
         {"before": app.before_request, "after": app.after_request}[where](fails)
     assert await garbage(lets_through(app), "GET", "/x", b"", []) == (500, 0)
