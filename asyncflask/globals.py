@@ -118,8 +118,8 @@ def _proxy(attribute: str, unbound_message: str) -> t.Any:
         __slots__ = ()
 
         def __getattribute__(self, name: str) -> t.Any:
-            # What begins with "a" or later, which "`" comes before: Werkzeug's proxy has no such name of its own. Where
-            # nothing is bound, it says so.
+            # A name from "a" on, before which "`" stands: Werkzeug's proxy has none such of its own. All others, and what
+            # is asked where nothing is bound, are left to it.
             if name > "`" and (ctx := current(None)) is not None:
                 return getattr(getattr(ctx, attribute), name)
             return own_attribute(self, name)

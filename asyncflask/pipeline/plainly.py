@@ -1,4 +1,7 @@
-"""What can be known ahead of answers, where nobody would look at a response in between: see `respond.plain_answer`."""
+"""What can be known ahead of answers whose values are plain: str, bytes, dict, list.
+
+`respond.finalize` makes their responses of that; `respond.plain_answer` does without, where nobody would look at one.
+"""
 
 from __future__ import annotations
 

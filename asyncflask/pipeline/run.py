@@ -1,13 +1,15 @@
 """One exchange from its first hook to its last teardown: the order of events, in one place.
 
     (opening)           make the context, find the rule
-    exchange            open session -> full_dispatch -> (unhandled error) -> check the header -> teardown
+    exchange            open session -> full_dispatch -> (unhandled error) -> check the header -> pop
     full_dispatch       reply -> finalize
     reply               request_started -> preprocess -> dispatch -> (error handlers)
+    (finalize)          make the response -> process: after hooks, save session -> request_finished
+    pop                 teardown_request -> teardown_app -> close what was opened
 
-Each stage that Flask exposes as a method of the app is looked up in ``ctx.stages``: the function from here, or a call
-of the app's own method where a subclass or an extension has replaced it. Requests and websockets have stages of their
-own, where they differ.
+What is in brackets stands in other modules. Each stage that Flask exposes as a method of the app is looked up in
+``ctx.stages``: the function from here, or a call of the app's own method where a subclass or an extension has replaced
+it. Requests and websockets have stages of their own, where they differ.
 """
 
 from __future__ import annotations
@@ -269,19 +271,19 @@ def teardown_request(ctx: AppContext, error: BaseException | None) -> t.Awaitabl
     if plan.number != plan.version.number:
         plan = renewed(ctx)
     if plan.teardown:
-        return _torn_down(ctx, error, lambda plan: (plan.teardown, plan.tearing_down), ctx.stages.tearing_down)
-    return _tearing_down(ctx, error, ctx.stages.tearing_down, plan.tearing_down)
+        return _run_teardown(ctx, error, lambda plan: (plan.teardown, plan.tearing_down), ctx.stages.tearing_down)
+    return _announce_teardown(ctx, error, ctx.stages.tearing_down, plan.tearing_down)
 
 
 def teardown_app(ctx: AppContext, error: BaseException | None) -> t.Awaitable[None] | None:
     """Run the teardown functions of the application context, as `teardown_request`."""
     plan = renewed(ctx)
     if plan.app_teardown:
-        return _torn_down(ctx, error, lambda plan: (plan.app_teardown, plan.app_tearing_down), appcontext_tearing_down)
-    return _tearing_down(ctx, error, appcontext_tearing_down, plan.app_tearing_down)
+        return _run_teardown(ctx, error, lambda plan: (plan.app_teardown, plan.app_tearing_down), appcontext_tearing_down)
+    return _announce_teardown(ctx, error, appcontext_tearing_down, plan.app_tearing_down)
 
 
-async def _torn_down(
+async def _run_teardown(
     ctx: AppContext,
     error: BaseException | None,
     which: t.Callable[[Plan], tuple[tuple[Step, ...], tuple[Hearer, ...]]],
@@ -290,13 +292,13 @@ async def _torn_down(
     errors: list[BaseException] = []
     await run_all(ctx, which(ctx.plan)[0], errors, error)
     try:
-        await settled(_tearing_down, ctx, error, signal, which(renewed(ctx))[1])
+        await settled(_announce_teardown, ctx, error, signal, which(renewed(ctx))[1])
     except (Exception, asyncio.CancelledError) as raised:
         errors.append(raised)
     raise_collected(errors)
 
 
-def _tearing_down(
+def _announce_teardown(
     ctx: AppContext, error: BaseException | None, signal: Signal, those: tuple[Hearer, ...]
 ) -> t.Awaitable[None] | None:
     if not those:

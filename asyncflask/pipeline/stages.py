@@ -24,7 +24,11 @@ if t.TYPE_CHECKING:
     from ..wrappers import Request
 
 Stage = t.Callable[..., t.Any]
-"""``(ctx, *arguments)``: a coroutine function; `dispatch` may return what need not be awaited."""
+"""``(ctx, *arguments)``: a coroutine function, or one that returns an awaitable only where something is to be awaited.
+
+The latter are `dispatch` and `finalize`, else with their result (`hooks.settled` takes either), and `teardown_request`,
+`teardown_app` and `save_session`, else with None. Methods that replace stages are always called by coroutines.
+"""
 
 SEAMS: dict[str, tuple[str, Stage]] = {
     "full_dispatch_request": ("full_dispatch", run.full_dispatch),
