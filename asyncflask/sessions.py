@@ -394,6 +394,11 @@ _is_null_session, _null_session_class = _ours.is_null_session, _ours.null_sessio
 _ANYTHING: Mapping[str, t.Any] = {"": None}
 
 
+def interface_stays(app: App) -> bool:
+    """Return whether an app has the same session interface until it is assigned another; a property may give any."""
+    return isinstance(type(app).session_interface, SessionInterface)
+
+
 class SessionsAhead:
     """What is known of an app's sessions ahead of requests, for as long as its `version` has the same number.
 
@@ -410,7 +415,7 @@ class SessionsAhead:
         self.interface: SessionInterface = app.session_interface
         #: What others have put into the interface, at any time. Never empty where it is not ours or has no key.
         self.others: Mapping[str, t.Any] = _ANYTHING
-        if type(self.interface) is _ours and knows_config and self._is_plain(app):
+        if type(self.interface) is _ours and interface_stays(app) and knows_config and self._is_plain(app):
             self.others = vars(self.interface)
 
     def _is_plain(self, app: App) -> bool:

@@ -13,7 +13,7 @@ from weakref import WeakMethod, ref
 
 from ..ctx import INLINE, LOOP, WORKER, Lane
 from ..lazy import late_module
-from ..sessions import SessionsAhead
+from ..sessions import SessionsAhead, interface_stays
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down, connections
 from ..threads import InThread, OnLoop, run_anywhere, run_async
 from .limit import in_time
@@ -155,7 +155,7 @@ class Plan:
     app_tearing_down: tuple[Hearer, ...]
     #: whether there is anything to do: when the context is there (a session that is opened at once, receivers),
     opens: bool
-    #: (whether that is the session,)
+    #: (whether that is, or may be, the session,)
     is_eager: bool
     #: before the view (receivers, then URL processors and hooks),
     prepares: bool
@@ -206,7 +206,7 @@ class Plan:
         self.started = hearers(app, stages.started)
         self.prepares = self.preprocesses or bool(self.started)
         self.after = _steps(app, (f for s in inner_first for f in reversed(after.get(s, ()))))
-        self.is_eager = not app.session_opens_lazily
+        self.is_eager = not (app.session_opens_lazily and interface_stays(app))
         self.opens = self.is_eager or appcontext_pushed.has_receivers_for(app)
         self.processes = bool(self.after or stages.processes or self.is_eager)
         self.finished = hearers(app, stages.finished)

@@ -150,6 +150,35 @@ def test_a_key_that_is_worked_out_for_each_request(colour, sees):
     assert seen == ["SecureCookieSession", "NullSession", "SecureCookieSession"]
 
 
+@pytest.mark.parametrize("first", ["cookie", "own"])
+def test_an_interface_that_is_worked_out_for_each_request(colour, first):
+    saved = []
+
+    class Watched(SecureCookieSessionInterface):
+        def save_session(self, app, session, response):
+            saved.append(type(session))
+
+    interfaces = {"cookie": SecureCookieSessionInterface(), "own": Watched()}
+    interfaces["own"].session_class = Own
+    now = first
+
+    class Tenants(App):
+        session_interface = property(lambda self: interfaces[now])
+
+    app = Tenants("tenants")
+    app.secret_key = "key"
+    both(app, lambda: type(session._get_current_object()).__name__, "/touched")
+    both(app, lambda: "", "/untouched")
+    for now in (first, "cookie", "own", "cookie"):
+        got = ask_asgi(app, f"/{colour}/touched")
+        assert (got.text, saved) == (("SecureCookieSession", []) if now == "cookie" else ("Own", [Own]))
+        saved.clear()
+        ask_asgi(app, f"/{colour}/untouched")
+        assert saved == ([] if now == "cookie" else [Own])
+        saved.clear()
+    app.close_threads()
+
+
 # -- saving
 
 
