@@ -118,8 +118,8 @@ def _proxy(attribute: str, unbound_message: str) -> t.Any:
         __slots__ = ()
 
         def __getattribute__(self, name: str) -> t.Any:
-            # A name from "a" on, before which "`" stands: Werkzeug's proxy has none such of its own. All others, and what
-            # is asked where nothing is bound, are left to it.
+            # A name from "a" on, before which "`" stands: Werkzeug's proxy has none such of its own. To that all others
+            # are left, and what is asked where nothing is bound.
             if name > "`" and (ctx := current(None)) is not None:
                 return getattr(getattr(ctx, attribute), name)
             return own_attribute(self, name)

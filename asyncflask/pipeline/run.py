@@ -271,7 +271,7 @@ def teardown_request(ctx: AppContext, error: BaseException | None) -> t.Awaitabl
     if plan.number != plan.version.number:
         plan = renewed(ctx)
     if plan.teardown:
-        return _run_teardown(ctx, error, lambda plan: (plan.teardown, plan.tearing_down), ctx.stages.tearing_down)
+        return _tear_down(ctx, error, lambda plan: (plan.teardown, plan.tearing_down), ctx.stages.tearing_down)
     return _announce_teardown(ctx, error, ctx.stages.tearing_down, plan.tearing_down)
 
 
@@ -279,11 +279,11 @@ def teardown_app(ctx: AppContext, error: BaseException | None) -> t.Awaitable[No
     """Run the teardown functions of the application context, as `teardown_request`."""
     plan = renewed(ctx)
     if plan.app_teardown:
-        return _run_teardown(ctx, error, lambda plan: (plan.app_teardown, plan.app_tearing_down), appcontext_tearing_down)
+        return _tear_down(ctx, error, lambda plan: (plan.app_teardown, plan.app_tearing_down), appcontext_tearing_down)
     return _announce_teardown(ctx, error, appcontext_tearing_down, plan.app_tearing_down)
 
 
-async def _run_teardown(
+async def _tear_down(
     ctx: AppContext,
     error: BaseException | None,
     which: t.Callable[[Plan], tuple[tuple[Step, ...], tuple[Hearer, ...]]],
