@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.routing import IntegerConverter, Map, converters
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 Texts = tuple[str, ...]
 Capture = Callable[[str], "Texts | None"]
 Cast = Callable[[str], Any]
+
+
+ANY: Any = object()
+"""Stands for a method that every rule takes."""
 
 
 class AskWerkzeug(Exception):
@@ -53,11 +57,13 @@ class Unchanged:
 class Target:
     """A rule at the end of a path, with how to convert what its path captured."""
 
-    __slots__ = ("casts", "defaults", "plain", "plan", "rule", "tame")
+    __slots__ = ("casts", "defaults", "methods", "plain", "plan", "rule", "tame")
 
     def __init__(self, rule: Rule, plain: bool) -> None:
         self.rule: Rule = rule
-        self.plain: bool = plain  # False: matching it redirects, or may
+        #: that it takes, None for all; none for a rule of websockets
+        self.methods: Collection[str] | None = () if rule.websocket else rule.methods
+        self.plain: bool = plain and not rule.websocket  # False: it does not just match, or may not
         self.defaults: dict[str, Any] | None = dict(rule.defaults) if rule.defaults else None
         self.casts: tuple[tuple[str, Cast | None], ...] = tuple(
             (name, cast_of(converter)) for name, converter in rule._converters.items()
@@ -210,7 +216,7 @@ class Matcher:
         found = look(index, path, method)
         return None if found is None or not found[0].tame else converted(*found)
 
-    def match(self, method: str, path: str) -> tuple[Rule, dict[str, Any]] | None:
+    def match(self, method: str, path: str) -> tuple[Rule | None, dict[str, Any]] | None:
         """Find the rule for a request, with converters of any kind.
 
         Args:
@@ -218,7 +224,8 @@ class Matcher:
 
         Returns:
             the rule and its view arguments, in a dict made for this call; exactly what
-            `MapAdapter.match(path, method, return_rule=True)` returns. None: only Werkzeug can say.
+            `MapAdapter.match(path, method, return_rule=True)` returns. No rule: it would raise NotFound. None: only
+            Werkzeug can say.
         """
         index = self._index
         if self._off or self._map.host_matching or not method.isupper():
@@ -226,7 +233,9 @@ class Matcher:
         if index.mark is not self._map._remap:
             index = self._renew()
         found = look(index, path, method)
-        made = None if found is None else converted(*found)
+        if found is None:
+            return (None, {}) if is_nowhere(index, path) else None
+        made = converted(*found)
         return None if made is None else (made[0].rule, made[1])
 
     def _renew(self) -> Index:
@@ -256,6 +265,16 @@ def look(index: Index, path: str, method: str) -> tuple[Target, Texts] | None:
         return search(index.root, path.split("/"), 1, (), method)
     except AskWerkzeug:
         return None
+
+
+def is_nowhere(index: Index, path: str) -> bool:
+    """Whether no rule is at a path, whatever the method, so that Werkzeug would find none either."""
+    if index.root is None or path[:1] != "/" or "//" in path:
+        return False
+    try:
+        return search(index.root, path.split("/"), 1, (), ANY) is None
+    except AskWerkzeug:
+        return False
 
 
 def search(node: Node, parts: list[str], at: int, texts: Texts, method: str) -> tuple[Target, Texts] | None:
@@ -311,8 +330,8 @@ def cross(edge: Edge, parts: list[str], at: int, texts: Texts, method: str) -> t
 def arrive(node: Node, texts: Texts, method: str) -> tuple[Target, Texts] | None:
     """The rule at the end of a path: one that ends here, or one that wants a slash more."""
     for target in node.targets:
-        methods = target.rule.methods
-        if methods is None or method in methods:
+        methods = target.methods
+        if methods is None or method in methods or method is ANY:
             if target.plain:
                 return target, texts
             raise AskWerkzeug
@@ -327,7 +346,7 @@ def arrive(node: Node, texts: Texts, method: str) -> tuple[Target, Texts] | None
 
 def first(targets: tuple[Target, ...], method: str) -> Target | None:
     """The first of the rules that end at one place which answers the method."""
-    return next((one for one in targets if one.rule.methods is None or method in one.rule.methods), None)
+    return next((one for one in targets if one.methods is None or method in one.methods), None)
 
 
 def ends_of(node: Node, method: str) -> tuple[End, ...]:
@@ -347,7 +366,7 @@ def ends_of(node: Node, method: str) -> tuple[End, ...]:
 def methods_of(node: Node) -> Iterator[str]:
     """The methods that the rules below a state name."""
     for target in node.targets:
-        yield from target.rule.methods or ()
+        yield from target.methods or ()
     for after in (*node.static.values(), *(edge.node for edge in node.edges)):
         yield from methods_of(after)
 
@@ -358,8 +377,8 @@ def takes(target: Target, method: str) -> bool:
     Raises:
         AskWerkzeug: it does, by a redirect.
     """
-    methods = target.rule.methods
-    if methods is not None and method not in methods:
+    methods = target.methods
+    if methods is not None and method not in methods and method is not ANY:
         return False
     if not target.plain:
         raise AskWerkzeug
@@ -442,7 +461,7 @@ def redirecting(url_map: Any) -> set[int]:
 def copy_state(state: Any, redirects: set[int]) -> Node:
     """Copy one of Werkzeug's states and all that follow it."""
     node = Node()
-    node.targets = tuple(Target(rule, id(rule) not in redirects) for rule in state.rules if not rule.websocket)
+    node.targets = tuple(Target(rule, id(rule) not in redirects) for rule in state.rules)
     node.static = {part: copy_state(after, redirects) for part, after in state.static.items()}
     node.edges = tuple(
         Edge(capture_of(part), part.final, part.suffixed, copy_state(after, redirects)) for part, after in state.dynamic

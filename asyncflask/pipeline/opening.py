@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from werkzeug.exceptions import NotFound
+
 from ..ctx import WORKER, ServedContext
 from .hooks import plan_for
 
@@ -96,10 +98,12 @@ def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: 
         _check_host(ctx)
     if request.routing_exception is None and ctx.match_error is None:
         found = stages.match(method, path) if not upgrade else None
-        if found is not None:
-            request.url_rule, request.view_args = found
-        else:
+        if found is None:
             _match_slowly(ctx)
+        elif found[0] is None:
+            request.routing_exception = NotFound()
+        else:
+            request.url_rule, request.view_args = found
     if not stages.knows_config:
         app.tables.bump()
     ctx.plan = plan_for(app, request.url_rule, stages)

@@ -106,12 +106,30 @@ def _of_error(kind: type[Response], error: HTTPException) -> Response | None:
         return None
     if any(getattr(type(error), name).__module__ != _GET_RESPONSE.__module__ for name in _PARTS):
         return None
-    pairs = error.get_headers()
+    pairs, body = _parts_of(error)
     headers = dict(pairs)
     if len(headers) != len(pairs):
         return None
     content_type = headers.pop("Content-Type", None)
-    return kind(error.get_body(), error.code, headers, content_type=content_type)
+    return kind(body, error.code, headers, content_type=content_type)
+
+
+def _parts_of(error: HTTPException) -> tuple[list[tuple[str, str]], str]:
+    key = (type(error), error.code, error.description)
+    named_as_ours = getattr(type(error), "name", None) is HTTPException.name
+    if not named_as_ours or not isinstance(error.description, str) or not vars(error).keys() <= {"response"}:
+        return error.get_headers(), error.get_body()
+    # It says nothing of its own: the headers and the page are those of its class.
+    parts = _usual_parts.get(key)
+    if parts is None:
+        parts = error.get_headers(), error.get_body()
+        if len(_usual_parts) < _MOST_PARTS:
+            _usual_parts[key] = parts
+    return parts
+
+
+_usual_parts: dict[tuple[type[HTTPException], int | None, str | None], tuple[list[tuple[str, str]], str]] = {}
+_MOST_PARTS = 100
 
 
 def _coerce(kind: type[Response], value: t.Any) -> Response:

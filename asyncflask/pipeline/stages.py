@@ -124,7 +124,7 @@ class Stages:
         #: the quick part of routing: rule and view arguments where they are plain to see, else None
         plainly = not app.subdomain_matching and "create_url_adapter" not in self.replaced
         matcher = Matcher(app.url_map) if plainly else None
-        self.match: t.Callable[[str, str], tuple[Rule, dict[str, t.Any]] | None] = (
+        self.match: t.Callable[[str, str], tuple[Rule | None, dict[str, t.Any]] | None] = (
             _ask_the_adapter if matcher is None else matcher.match
         )
         #: the quickest part of it, before there is a context

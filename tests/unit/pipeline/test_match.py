@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter, Map, MapAdapter, Rule, Submount, ValidationError
 from werkzeug.routing.matcher import StateMachineMatcher
 
@@ -59,6 +60,9 @@ def agree(matcher: Matcher, method: str, path: str) -> bool:
         assert list(quick[1].items()) == list(found[1].items())
         assert quick[0].tame and quick[0].plain
     if found is None:
+        return False
+    if found[0] is None:
+        assert type(theirs) is NotFound and quick is None and not found[1]
         return False
     assert isinstance(theirs, tuple), f"{method} {path!r}: {found} where Werkzeug says {theirs!r}"
     assert found[0] is theirs[0], f"{method} {path!r}: {found} is not {theirs}"
@@ -141,7 +145,6 @@ def test_what_is_not_ours_to_answer() -> None:
     matcher = Matcher(plain_map(*plain_rules()))
     for method, path in [
         ("GET", "/branch"),  # 308
-        ("GET", "/f"),  # 404
         ("PUT", "/about"),  # 405
         ("GET", "//about"),
         ("GET", "/deep//er/still"),  # 308
@@ -151,9 +154,19 @@ def test_what_is_not_ours_to_answer() -> None:
         ("get", "/about"),
         ("", "/about"),
         ("GET", ""),
-        ("GET", "/nothing/here"),
+        ("GET", "/nothing//here"),
     ]:
         assert matcher.match(method, path) is None, path
+
+
+def test_that_no_rule_is_at_a_path_is_known() -> None:
+    matcher = Matcher(plain_map(*plain_rules(), Rule("/ws", endpoint="ws", websocket=True)))
+    for path in ("/f", "/nothing/here", "/nothing/", "/about/"):
+        assert matcher.match("GET", path) == (None, {}), path
+        assert matcher.match("BREW", path) == (None, {}), path
+        assert not agree(matcher, "GET", path)
+    for path in ("/ws", "/f//"):
+        assert matcher.match("GET", path) is None, path
 
 
 def test_a_path_without_a_slash_is_left_to_werkzeug() -> None:
@@ -188,8 +201,9 @@ def test_redirecting_rules_are_left_to_werkzeug() -> None:
         Rule("/both", endpoint="http"),
     )
     matcher = Matcher(url_map)
-    for path in ["/old/1", "/gone", "/pages/1", "/pages/2", "/only-built", "/socket"]:
+    for path in ["/old/1", "/gone", "/pages/1", "/pages/2", "/socket"]:
         assert matcher.match("GET", path) is None, path
+    assert matcher.match("GET", "/only-built") == (None, {})
     assert matcher.match("GET", "/pages/") == (ask(url_map, "GET", "/pages/")[0], {"n": 1})
     assert agree(matcher, "GET", "/new/1")
     assert agree(matcher, "GET", "/both")
@@ -267,7 +281,7 @@ def test_a_subclass_of_int_keeps_its_own_conversion() -> None:
 def test_rules_added_later_are_seen() -> None:
     url_map = plain_map(Rule("/x/<name>", endpoint="any"))
     matcher = Matcher(url_map)
-    assert matcher.match("GET", "/late") is None
+    assert matcher.match("GET", "/late") == (None, {})
     assert agree(matcher, "GET", "/x/1")
     url_map.add(Rule("/late", endpoint="late"))
     assert agree(matcher, "GET", "/late")

@@ -92,6 +92,26 @@ def test_what_an_exception_has_of_its_own_counts(part: str) -> None:
     same_as_werkzeugs(error)
 
 
+def test_the_words_of_a_class_may_change() -> None:
+    class Changing(exceptions.NotFound):
+        words = 0
+
+    class Counting(exceptions.NotFound):
+        @property
+        def name(self) -> str:
+            Changing.words += 1
+            return f"Not found {Changing.words // 2}"  # asked twice for a page
+
+    for description in ("one", "two", "one", None):
+        Changing.description = description  # type: ignore[assignment]
+        same_as_werkzeugs(Changing())
+    same_as_werkzeugs(exceptions.NotFound("three"))
+    same_as_werkzeugs(exceptions.NotFound())
+    app = App("errors", static_folder=None)
+    with app.test_request_context("/here"):
+        assert app.make_response(Counting()).data != app.make_response(Counting()).data
+
+
 def test_a_class_with_a_status_of_its_own_gives_it_to_no_error() -> None:
     class Created(Response):
         default_status = 201
