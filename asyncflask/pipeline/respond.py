@@ -310,7 +310,7 @@ def save_session(ctx: AppContext, response: Response) -> t.Awaitable[None] | Non
     session, ahead = ctx.opened_session, ctx.stages.sessions
     is_ours = type(session) is SecureCookieSession and not ahead.others and ahead.number == ahead.version.number
     if is_ours and SecureCookieSessionInterface.save_session is _SAVE_COOKIE:
-        # what is asked below is known, for all that came through its own door
+        # Known ahead is what is asked below: whose the interface is, and that it has a key. So this is no null session.
         ours: t.Any = ahead.interface
         ours.save_session(ctx.app, session, response)
         return None
