@@ -113,7 +113,7 @@ def plain_cookie(name: str, value: str, max_size: int, *attributes: Any) -> byte
     return cookie if not max_size or len(cookie) <= max_size else None
 
 
-@lru_cache(64)
+@lru_cache(64, typed=True)
 def cookie_tail(
     expires: str | int | float | None,
     path: str | None,
@@ -124,6 +124,8 @@ def cookie_tail(
     partitioned: bool,
 ) -> str:
     """What follows the value in a Set-Cookie header; the arguments are ``dump_cookie``'s, whose errors it raises."""
+    check_cookie_part("domain", domain)
+    check_cookie_part("expires", expires if isinstance(expires, str) else None)
     whole = dump_cookie(
         "a", "", None, expires, path, domain, secure, httponly, samesite=samesite, partitioned=partitioned, max_size=0
     )

@@ -525,9 +525,6 @@ class Response(Recast, BaseResponse):
         Raises:
             ValueError: the name, the domain or ``expires`` has a ``;`` or a control character in it.
         """
-        check_cookie_part("name", key)
-        check_cookie_part("domain", domain)
-        check_cookie_part("expires", expires if isinstance(expires, str) else None)
         own = self.__dict__
         plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
         if plain is not None and max_age is None:
@@ -539,6 +536,9 @@ class Response(Recast, BaseResponse):
                 body, status, content_type, before, behind, added = plain
                 own[PLAIN] = body, status, content_type, before, behind, (*added, (b"set-cookie", cookie))
                 return
+        check_cookie_part("name", key)
+        check_cookie_part("domain", domain)
+        check_cookie_part("expires", expires if isinstance(expires, str) else None)
         super().set_cookie(key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned)
 
 
