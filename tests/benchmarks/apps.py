@@ -60,6 +60,11 @@ def flask_like(flask: Any, app: Any) -> Any:
     async def upload() -> Any:
         return {"size": len(flask.request.files["f"].read())}
 
+    @app.get("/visits")
+    async def visits() -> str:
+        flask.session["seen"] = flask.session.get("seen", 0) + 1
+        return "counted"
+
     @app.get("/page")
     async def page() -> Any:
         flask.session["seen"] = flask.session.get("seen", 0) + 1

@@ -40,6 +40,7 @@ PLAN = {
     ("asyncflask", "echo"): 100,
     ("asyncflask", "sync"): 100,
     ("asyncflask", "routes"): 200,
+    ("asyncflask", "session"): 100,
     ("asyncflask", "page"): 20,
     ("asyncflask", "upload"): 20,
     ("asyncflask_hooks", "hello"): 100,

@@ -35,6 +35,10 @@ def starlette() -> Any:
         async with request.form() as form:
             return JSONResponse({"size": len(await form["f"].read())})
 
+    async def visits(request: Any) -> Any:
+        request.session["seen"] = request.session.get("seen", 0) + 1
+        return PlainTextResponse("counted")
+
     async def page(request: Any) -> Any:
         request.session["seen"] = request.session.get("seen", 0) + 1
         return templates.TemplateResponse(
@@ -51,12 +55,13 @@ def starlette() -> Any:
     async def view(request: Any) -> Any:
         return PlainTextResponse(str(request.path_params["k"]))
 
-    sessions = Middleware(SessionMiddleware, secret_key="benchmark")  # only the page pays for it, as in Flask
+    sessions = Middleware(SessionMiddleware, secret_key="benchmark")  # only who uses it pays for it, as in Flask
     routes = [
         Route("/hello", hello),
         Route("/users/{id:int}", user, name="user"),
         Route("/echo", echo, methods=["POST"]),
         Route("/upload", upload, methods=["POST"]),
+        Route("/visits", visits, middleware=[sessions]),
         Route("/page", page, middleware=[sessions]),
         Route("/sync", sync),
         Route("/sleep", sleep),
@@ -228,6 +233,11 @@ def quart() -> Any:
         files = await q.request.files
         return {"size": len(files["f"].read())}
 
+    @app.get("/visits")
+    async def visits() -> str:
+        q.session["seen"] = q.session.get("seen", 0) + 1
+        return "counted"
+
     @app.get("/page")
     async def page() -> Any:
         q.session["seen"] = q.session.get("seen", 0) + 1
@@ -263,6 +273,11 @@ def flask() -> Any:
     @app.post("/upload")
     def upload() -> Any:
         return {"size": len(f.request.files["f"].read())}
+
+    @app.get("/visits")
+    def visits() -> str:
+        f.session["seen"] = f.session.get("seen", 0) + 1
+        return "counted"
 
     @app.get("/page")
     def page() -> Any:

@@ -4,6 +4,7 @@ hello    plain text                                    users    a path and a que
 echo     JSON in, JSON out                             sync     plain text from a `def` handler in a thread
 page     session cookie, a template of 20 rows, a URL  upload   a multipart file of 100 kB
 routes   the last of 200 routes with a parameter       sleep    a `def` handler that blocks for 20 ms
+session  a session is begun and sent as a signed cookie
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ WORKLOADS = {
     "users": Workload("/users/42", "q=x", says={"id": 42, "q": "x"}),
     "echo": Workload("/echo", body=json.dumps(_DOCUMENT), says=_DOCUMENT),
     "sync": Workload("/sync", says=b"Hello"),
+    "session": Workload("/visits", says=b"counted"),
     "page": Workload("/page"),
     "upload": Workload(
         "/upload", body=_FILE, content_type=f"multipart/form-data; boundary={_BOUNDARY}", says={"size": FILE_SIZE}
