@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from asyncflask.asgi.mount import is_asgi
 from asyncflask.asgi.scope import DEBUGGER
 from asyncflask.cli import FlaskGroup, show_server_banner
 from asyncflask.cli.broken import BrokenApp
+
+PACKAGE = Path(cli.__file__).parents[1]
 
 
 @pytest.fixture
@@ -167,7 +170,7 @@ def broken():
 def test_at_the_first_start_it_is_told_in_one_line(runner, broken, served):
     result = runner.invoke(broken, ["run"])
     assert result.exit_code == 1 and not served
-    assert "in create_app" in result.stderr and "asyncflask" not in result.stderr
+    assert "in create_app" in result.stderr and str(PACKAGE) not in result.stderr
     last = result.stderr.splitlines()[-1]
     assert fnmatch(last, "Error: The application could not be loaded: LookupError: oh no (*test_run.py, line *)")
 
