@@ -9,7 +9,7 @@ import typing as t
 
 from werkzeug.exceptions import NotFound
 
-from ..ctx import WORKER, ServedContext
+from ..ctx import BOUND, WORKER, ServedContext
 from .hooks import plan_for
 
 if t.TYPE_CHECKING:
@@ -40,7 +40,7 @@ def open_exchange(
     ctx.path, ctx.root_path = path, root_path
     ctx.preserve = ctx.body = ctx.view_args = ctx.opened_session = None
     ctx.request_made = ctx.touched = ctx.body_has_work = ctx.leaves_open = False
-    ctx._tokens = ()
+    ctx._tokens = BOUND  # as it is going to be
     ctx.answers_plainly = True
     ctx.has_cookies = b"cookie" in headers or stages.finds_cookies
     if b"upgrade" not in headers:

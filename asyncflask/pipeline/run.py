@@ -19,7 +19,7 @@ from types import CoroutineType as Coroutine
 
 from werkzeug.exceptions import InternalServerError
 
-from ..ctx import BOUND, current
+from ..ctx import BOUND, AppContext, current, make_current
 from ..errors import raise_collected
 from ..lazy import late_module
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
@@ -33,7 +33,6 @@ if t.TYPE_CHECKING:
 
     from blinker import Signal
 
-    from ..ctx import AppContext
     from ..wrappers.response import Answer
     from .hooks import Hearer, Plan, Step
 else:
@@ -46,7 +45,7 @@ async def exchange(ctx: AppContext) -> None:
     response: Response | None = None
     try:
         try:
-            ctx.bind()
+            (make_current if current(None) is None else AppContext.bind)(ctx)  # that is all `bind` does then
             if ctx.plan.opens or ctx.request_made:
                 await _open(ctx)
             if ctx.plan.full_dispatch is not full_dispatch:
@@ -60,9 +59,9 @@ async def exchange(ctx: AppContext) -> None:
                         await ctx.lifetime.view_over()
                 except (Exception, asyncio.CancelledError) as failure:
                     value = await _failed(ctx, failure)
-                ctx.lane = ctx.lane.later
                 ctx.answer = plain_answer(ctx, value) if ctx.plan.plain is not None and ctx.answers_plainly else None
                 if ctx.answer is None:
+                    ctx.lane = ctx.lane.later
                     made = ctx.stages.finalize(ctx, value)
                     response = await made if type(made) is Coroutine or hasattr(made, "__await__") else made
                     ctx.answer = _answer(ctx, response)
@@ -129,6 +128,7 @@ async def _handled(ctx: AppContext, error: Exception, unfit: Response | None) ->
 
 def _ending(ctx: AppContext, error: BaseException | None, response: Response | None) -> t.Awaitable[None] | None:
     """Return what is to be awaited for the end of an exchange, if that takes more than to take back its binding."""
+    ctx.lane = ctx.lane.later
     if ctx.preserve is not None:
         ctx.preserve(ctx)
         renewed(ctx)
