@@ -145,8 +145,16 @@ _LATE = {
     "templating": "templating",
 }
 
+_late_name = _late_names(__name__, {name: f"{__name__}.{place}" for name, place in _LATE.items()})
+
 if not _t.TYPE_CHECKING:  # checkers would take any name for one of ours
-    __getattr__ = _late_names(__name__, {name: f"{__name__}.{place}" for name, place in _LATE.items()})
+
+    def __getattr__(name: str) -> _t.Any:
+        if name == "__version__":
+            from .compat import deprecated_version
+
+            return deprecated_version()
+        return _late_name(name)
 
 
 def __dir__() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import typing as t
+import warnings
 from pathlib import Path
 
 if t.TYPE_CHECKING:
@@ -18,6 +19,20 @@ THEIRS = "flask"
 
 FLASK_VERSION = "3.1.3"
 """The version of Flask whose API this is; what ``importlib.metadata.version("flask")`` answers."""
+
+
+def deprecated_version() -> str:
+    """Return what ``flask.__version__`` is in Flask 3.1: old extensions compare it. Warns as Flask does.
+
+    It is the version of Flask whose API this is; ``importlib.metadata.version("asyncflask")`` tells our own.
+    """
+    warnings.warn(
+        f"'__version__' is {FLASK_VERSION}, the version of Flask whose API this is. Flask deprecates the attribute:"
+        " look for the feature itself, or ask importlib.metadata.version() for 'flask' or 'asyncflask'.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return FLASK_VERSION
 
 
 def install_as_flask() -> None:

@@ -138,12 +138,14 @@ class FlaskClient(werkzeug.test.Client):
     def run_wsgi_app(self, environ: WSGIEnvironment, buffered: bool = False) -> tuple[t.Iterable[bytes], str, Headers]:
         """Send a request over the client's transport, and read the answer to its end, `buffered` or not."""
         if self.transport == "wsgi":
-            return super().run_wsgi_app(environ, buffered=True)
+            pieces, status, headers = super().run_wsgi_app(environ, buffered=True)
+            return _body(pieces, buffered), status, headers
         self._add_cookies_to_wsgi(environ)
-        answer = self._exchange(environ.copy())  # what the application changes must not reach a redirect
+        # A copy: what the application changes must not reach a redirect.
+        pieces, status, headers = self._exchange(environ.copy())
         url = urlsplit(get_current_url(environ))
-        self._update_cookies_from_response(url.hostname or "localhost", url.path, answer[2].getlist("Set-Cookie"))
-        return answer
+        self._update_cookies_from_response(url.hostname or "localhost", url.path, headers.getlist("Set-Cookie"))
+        return _body(pieces, buffered), status, headers
 
     def _exchange(self, environ: WSGIEnvironment) -> tuple[t.Iterable[bytes], str, Headers]:
         context = copy_context()
@@ -225,6 +227,11 @@ def _checked_transport(transport: str) -> Transport:
     if transport in ("asgi", "wsgi"):
         return t.cast(Transport, transport)
     raise ValueError(f"The transport of a test client is 'asgi' or 'wsgi', not {transport!r}.")
+
+
+def _body(pieces: t.Iterable[bytes], buffered: bool) -> t.Iterable[bytes]:
+    """Return the body of a response: as in Werkzeug a stream until it is read, unless it was to be `buffered`."""
+    return pieces if buffered else iter(pieces)
 
 
 def _status_line(status: int) -> str:

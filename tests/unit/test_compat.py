@@ -89,6 +89,14 @@ print(metadata.distribution("flask").read_text("RECORD"), metadata.version("werk
     assert out == "none\n3.1.3 3.1.3 Flask\nnone\nNone True\n"
 
 
+def test_the_deprecated_attribute_is_the_version_of_the_api():
+    """Old extensions compare it when they are imported. It is not kept, so that each one who asks is warned."""
+    for _ in range(2):
+        with pytest.warns(DeprecationWarning, match=r"Flask deprecates the attribute") as caught:
+            assert asyncflask.__version__ == "3.1.3"
+        assert caught[0].filename == __file__
+
+
 def test_an_installed_flask_answers_for_itself():
     pytest.importorskip("flask", exc_type=ImportError)
     out = succeeds(

@@ -206,6 +206,18 @@ def test_an_error_in_the_middle_of_an_answer_is_raised(app, client):
         client.get("/", buffered=True)
 
 
+@pytest.mark.parametrize("transport", ["asgi", "wsgi"])
+def test_an_answer_is_a_stream_until_it_is_read(app, transport):
+    """As Werkzeug's client has it; tests of extensions look."""
+    app.add_url_rule("/", view_func=lambda: "text")
+    client = app.test_client(transport=transport)
+    response = client.get("/")
+    assert response.is_streamed and "streamed" in repr(response)
+    assert response.text == "text" and not response.is_streamed
+    assert b"".join(client.get("/").response) == b"text"
+    assert not client.get("/", buffered=True).is_streamed
+
+
 def test_without_testing_an_error_is_a_500(app, client):
     app.testing = False
     app.add_url_rule("/", view_func=lambda: 1 / 0)
