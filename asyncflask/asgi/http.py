@@ -479,9 +479,9 @@ def _work_out(
     if not ctx.pushes:  # else its context, which it keeps, ends in this thread
         if response.is_async_iterable:
             return answer
-        if body is None and response.reads_file and not response.has_callbacks:
-            # No thread waits for clients that are slow to take a file.
-            content = response.take_small_file()
+        if response.reads_file and not response.has_callbacks:
+            # No thread waits for clients that are slow to take a file, or none of it: HEAD, 304.
+            content = inside.run(response.take_small_file) if body is None else inside.run(response.leave_file, body)
             return answer if content is None else (status, pairs, content, None)
     end = _ending_in_thread(app, ctx, inside, bridge)
     if response.is_async_iterable:  # it keeps the request's context, whose end belongs in this thread

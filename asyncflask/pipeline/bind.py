@@ -5,14 +5,19 @@ from __future__ import annotations
 import sys
 import typing as t
 import warnings
+from functools import lru_cache
 
 from werkzeug.exceptions import SecurityError
+from werkzeug.routing import Map, MapAdapter
 from werkzeug.sansio.utils import get_host
 
-if t.TYPE_CHECKING:
-    from werkzeug.routing import Map, MapAdapter
+from ..plain import is_plain
+from ..wrappers.environ import RequestHeaders
 
+if t.TYPE_CHECKING:
     from ..wrappers import Request
+
+PLAIN = is_plain()
 
 _DEFAULT_PORTS = {"http": ":80", "ws": ":80", "https": ":443", "wss": ":443"}
 
@@ -28,6 +33,8 @@ def bind(url_map: Map, request: Request, server_name: str | None, subdomain_matc
 
     Raises SecurityError for a host that is not trusted or has invalid characters. (Flask docs: Domain Matching.)
     """
+    if server_name is None and not subdomain_matching and (usual := _bound_as_usual(url_map, request)) is not None:
+        return usual
     named = request.headers.get("Host")
     host = get_host(request.scheme, named, request.server, request.trusted_hosts)
     if named and not host and not _is_international(named):
@@ -52,6 +59,39 @@ def bind(url_map: Map, request: Request, server_name: str | None, subdomain_matc
         path_info=request.path,
         query_args=request.query_string.decode("latin-1"),
     )
+
+
+def _bound_as_usual(url_map: Map, request: Request) -> MapAdapter | None:
+    """Return what `bind` would where it knows the host already, and there is nothing else to look at; else None."""
+    raw, headers = request.header_bytes, request.headers
+    if raw is None or b"upgrade" in raw or not (type(headers) is RequestHeaders and headers.by_name is raw) or PLAIN:
+        return None
+    named, scheme = raw.get(b"host", b""), request.scheme
+    is_usual = len(named) <= _LONGEST and request.trusted_hosts is None
+    if not is_usual or url_map.host_matching or getattr(url_map.bind, "__func__", None) is not Map.bind:
+        return None
+    known = _known_host(scheme, named, request.server)
+    if known is None:
+        return None
+    host, idna = known
+    request.host = host  # pyright: ignore[reportAttributeAccessIssue]  # a cached_property, filled ahead
+    query = request.query_string.decode("latin-1")
+    script, subdomain = request.root_path or "/", url_map.default_subdomain or ""
+    return MapAdapter(url_map, idna, script, subdomain, scheme, request.path, request.method, query)
+
+
+_LONGEST = 80
+
+
+@lru_cache(256)
+def _known_host(scheme: str, named: bytes, server: tuple[str, int | None] | None) -> tuple[str, str] | None:
+    """Return the host of a Host header, and as `Map.bind` writes it; None where `bind` has more to say."""
+    host = get_host(scheme, named.decode("latin-1"), server, None)
+    name, colon, port = host.lower().partition(":")
+    try:
+        return (host, f"{name.encode('idna').decode('ascii')}{colon}{port}") if host else None
+    except UnicodeError:
+        return None
 
 
 def _is_international(host: str) -> bool:

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..globals import request
+from ..plain import is_plain
 from ..sessions import SecureCookieSession, SecureCookieSessionInterface
 from ..threads import InThread
 from ..wrappers import Response
@@ -26,6 +27,8 @@ if t.TYPE_CHECKING:
     from ..wrappers.response import Answer
 
 R = t.TypeVar("R", bound="Response | None")
+
+PLAIN = is_plain()
 
 _TEXT = (str, bytes)
 _JSON = (dict, list)
@@ -115,11 +118,14 @@ def _of_error(kind: type[Response], error: HTTPException) -> Response | None:
 
 
 def _parts_of(error: HTTPException) -> tuple[list[tuple[str, str]], str]:
-    key = (type(error), error.code, error.description)
+    own, description = vars(error), error.description
+    methods: t.Any = own.get("valid_methods")
     named_as_ours = getattr(type(error), "name", None) is HTTPException.name
-    if not named_as_ours or not isinstance(error.description, str) or not vars(error).keys() <= {"response"}:
+    is_usual = named_as_ours and type(description) is str and len(description) <= _SHORT and own.keys() <= _USUAL
+    if not is_usual or (methods is not None and type(methods) is not list) or PLAIN:
         return error.get_headers(), error.get_body()
-    # It says nothing of its own: the headers and the page are those of its class.
+    # Nothing else of its own is looked at for the headers and the page.
+    key = type(error), error.code, description, None if methods is None else tuple(methods)
     parts = _usual_parts.get(key)
     if parts is None:
         parts = error.get_headers(), error.get_body()
@@ -128,8 +134,9 @@ def _parts_of(error: HTTPException) -> tuple[list[tuple[str, str]], str]:
     return parts
 
 
-_usual_parts: dict[tuple[type[HTTPException], int | None, str | None], tuple[list[tuple[str, str]], str]] = {}
-_MOST_PARTS = 100
+_usual_parts: dict[t.Any, tuple[list[tuple[str, str]], str]] = {}
+_MOST_PARTS, _SHORT = 100, 300
+_USUAL = {"response", "description", "valid_methods"}
 
 
 def _coerce(kind: type[Response], value: t.Any) -> Response:

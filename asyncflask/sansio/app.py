@@ -13,7 +13,6 @@ from inspect import iscoroutinefunction
 from werkzeug.exceptions import Aborter, BadRequest, BadRequestKeyError
 from werkzeug.routing import BuildError, Map
 from werkzeug.sansio.response import Response
-from werkzeug.utils import redirect as make_redirect
 
 from .. import typing as ft
 from ..config import Config, ConfigAttribute
@@ -23,6 +22,7 @@ from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..lazy import late
 from ..logging import create_logger
 from ..signals import connections
+from ..wrappers.response import redirect
 from .options import check_rule_options, check_websocket_options, take_route_options
 from .rule import Rule
 from .scaffold import AnyView, Folder, Scaffold, endpoint_of, find_package, setupmethod
@@ -383,8 +383,11 @@ class App(Scaffold):
         Those for its status code go before those for its class, in each the blueprints', innermost first, before the
         application's, and in each of these the class that is nearest in the exception's ancestry.
         """
+        spec = self.error_handler_spec
+        scopes = [by_code for name in (*blueprints, None) if (by_code := spec.get(name))]
+        if not scopes:
+            return None
         exc_class, code = self._get_exc_class_and_code(type(e))
-        scopes = [self.error_handler_spec.get(name, {}) for name in (*blueprints, None)]
         for wanted in dict.fromkeys((code, None)):
             for scope in scopes:
                 by_class = scope.get(wanted) or {}
@@ -413,7 +416,7 @@ class App(Scaffold):
 
     def redirect(self, location: str, code: int = 302) -> WerkzeugResponse:
         """Return a response of `response_class` that redirects to `location`."""
-        return make_redirect(location, code, Response=self.response_class)  # type: ignore[arg-type]
+        return redirect(location, code, self.response_class)  # type: ignore[arg-type]
 
     def inject_url_defaults(self, endpoint: str, values: dict[str, t.Any]) -> None:
         """Let the URL default functions of the application and of the endpoint's blueprints change `values`."""

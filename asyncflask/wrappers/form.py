@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, TypeVar, cast
+from urllib.parse import unquote
 
 from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
@@ -41,16 +42,36 @@ def multidict(kind: type[MultiDict[str, Any]], lists: dict[str, list[T]]) -> Mul
 
 
 def split_query(text: str) -> dict[str, list[str]]:
-    """Return the parameters of a query string where nothing is quoted: ``parse_qsl`` would only split."""
+    """Return the parameters of a query string, or the fields of a form: ``parse_qsl``, as Werkzeug calls it."""
     lists: dict[str, list[str]] = {}
+    if "+" in text:
+        text = text.replace("+", " ")
+    is_quoted = "%" in text
     for piece in text.split("&"):
         if piece:
             name, _, value = piece.partition("=")
+            if is_quoted:
+                name, value = unquoted(name), unquoted(value)
             if name in lists:
                 lists[name].append(value)
             else:
                 lists[name] = [value]
     return lists
+
+
+def unquoted(text: str) -> str:
+    """Return a text without its percent encoding; what is no UTF-8 stays encoded."""
+    return unquote(text, errors="werkzeug.url_quote") if "%" in text else text
+
+
+def split_fields(data: bytes, most_parts: int | None) -> dict[str, list[str]] | None:
+    """Return the fields of an urlencoded form; None: they are too many, or no text, which `FormParser` answers."""
+    if most_parts is not None and data.count(b"&") >= most_parts * URLENCODED_FIELDS_PER_PART:
+        return None
+    try:
+        return split_query(data.decode())
+    except UnicodeDecodeError:
+        return None
 
 
 def split_cookies(text: str) -> dict[str, list[str]] | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from werkzeug.http import dump_cookie
+from werkzeug.http import dump_cookie, http_date
+from werkzeug.urls import iri_to_uri
 from werkzeug.utils import get_content_type
 
 # RFC 9110 section 5.6.2: what a field name is made of.
@@ -19,8 +22,15 @@ COOKIE_BREAKS = re.compile(r"[;\x00-\x1f\x7f]")
 # What names and values of cookies are mostly made of; nobody quotes that.
 COOKIE_PLAIN = re.compile(r"[A-Za-z0-9._~+/:@-]*")
 
+# Paths, perhaps with a query, that are what `iri_to_uri` makes of them.
+URI_PLAIN = re.compile(r"/(?:[\w.~%!$&'()*+,:;=@-][\w.~%!$&'()*+,:;=@/-]*)?(?:\?[\w.~%!$&'()*+,/:;=?@-]+)?", re.ASCII)
+
+# Headers whose values `get_wsgi_headers` changes.
+REWRITTEN = frozenset({b"location", b"content-location"})
+
 Pair = tuple[bytes, bytes]
 
+LONGEST_URI = 1000
 MOST_READY = 1024
 #: the Content-Length headers of short bodies
 READY: tuple[Pair, ...] = tuple((b"content-length", b"%d" % length) for length in range(MOST_READY))
@@ -69,6 +79,39 @@ def encode_headers(headers: Iterable[tuple[str, str]]) -> list[Pair]:
     return [(encode_name(name), encode_value(name, value)) for name, value in headers]
 
 
+def is_uri(value: str) -> bool:
+    """Whether a value is certain to be what ``iri_to_uri`` would make of it."""
+    return len(value) <= LONGEST_URI and URI_PLAIN.fullmatch(value) is not None
+
+
+@lru_cache(256)
+def encode_uri(iri: str) -> bytes | None:
+    """What ``iri_to_uri`` makes of a value, as it is sent; None if it cannot be."""
+    try:
+        return encode_value("Location", iri_to_uri(iri))
+    except ValueError:
+        return None
+
+
+def encode_all(headers: Iterable[tuple[str, str]]) -> list[Pair] | None:
+    """As ``encode_headers``, with URIs where Werkzeug's ``get_wsgi_headers`` makes them; None: only that can tell.
+
+    Raises:
+        ValueError: for the first that cannot be sent.
+    """
+    pairs: list[Pair] = []
+    for name, value in headers:
+        key = encode_name(name)
+        if key in REWRITTEN:
+            uri = value.encode() if is_uri(value) else encode_uri(value) if len(value) <= LONGEST_URI else None
+            if uri is None or key in dict(pairs):
+                return None
+            pairs.append((key, uri))
+        else:
+            pairs.append((key, encode_value(name, value)))
+    return pairs
+
+
 class ContentType(NamedTuple):
     """The Content-Type of a response."""
 
@@ -97,24 +140,36 @@ def content_type_for(content_type: str | None, mimetype: str | None) -> ContentT
         return ContentType(content_type, None)
 
 
-def plain_cookie(name: str, value: str, max_size: int, *attributes: Any) -> bytes | None:
+def plain_cookie(
+    name: str, value: str, max_size: int, max_age: timedelta | int | None, expires: Any, *attributes: Any
+) -> bytes | None:
     """A Set-Cookie header as it is sent, if nothing in it has to be quoted; None: ``dump_cookie`` has to tell.
 
     Args:
         max_size: what is longer, in bytes, takes a warning.
-        attributes: those of ``cookie_tail``.
+        max_age, expires, attributes: those of ``cookie_tail``, as ``dump_cookie`` takes them.
     """
     if COOKIE_PLAIN.fullmatch(value) is None or COOKIE_PLAIN.fullmatch(name) is None:
         return None
     try:
-        cookie = f"{name}={value}{cookie_tail(*attributes)}".encode("latin-1")
-    except (TypeError, ValueError):  # is met again, and told of, by `dump_cookie`
+        if max_age is not None:
+            max_age = int(max_age.total_seconds()) if isinstance(max_age, timedelta) else max_age
+            expires = date_of(int(time.time() + max_age)) if expires is None else expires
+        cookie = f"{name}={value}{cookie_tail(max_age, expires, *attributes)}".encode("latin-1")
+    except (TypeError, ValueError, ArithmeticError, OSError):  # is met again, and told of, by `dump_cookie`
         return None
     return cookie if not max_size or len(cookie) <= max_size else None
 
 
+@lru_cache(64)
+def date_of(second: int) -> str:
+    """``http_date`` of a whole second since the epoch."""
+    return http_date(second)
+
+
 @lru_cache(64, typed=True)
 def cookie_tail(
+    max_age: int | None,
     expires: str | int | float | None,
     path: str | None,
     domain: str | None,
@@ -127,8 +182,9 @@ def cookie_tail(
     check_cookie_part("domain", domain)
     check_cookie_part("expires", expires if isinstance(expires, str) else None)
     whole = dump_cookie(
-        "a", "", None, expires, path, domain, secure, httponly, samesite=samesite, partitioned=partitioned, max_size=0
-    )
+        "a", "", max_age, expires, path, domain, secure, httponly,
+        samesite=samesite, partitioned=partitioned, max_size=0,
+    )  # fmt: skip
     return whole.removeprefix("a=")
 
 

@@ -8,10 +8,8 @@ from functools import lru_cache
 from inspect import Signature, signature
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol, cast, overload
 
-from werkzeug.datastructures import Authorization, ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
-from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request as BaseRequest
 
 from .. import json
@@ -19,7 +17,8 @@ from ..lazy import lazy
 from ..plain import is_plain
 from .body import Body
 from .environ import RequestHeaders, environ_from_scope
-from .form import FormParser, Found, Kept, PartReader, multidict, split_cookies, split_query
+from .form import FormParser, Found, Kept, PartReader, multidict, split_fields
+from .request_head import RequestHead
 from .stream import BodyInput, BodyStream, NoBody, limited_input, open_body
 from .whole_form import WHOLE_AT_MOST
 
@@ -32,12 +31,13 @@ if TYPE_CHECKING:
     from .multipart import MultipartStream
 
 PLAIN = is_plain()
+FORMS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 
 
 # What a form is parsed with, where it is parsed by the book.
 _PARSES = (
-    "_get_file_stream", "_get_stream_for_parsing", "content_length", "make_form_data_parser", "stream",
-    "want_form_data_parsed",
+    "_get_file_stream", "_get_stream_for_parsing", "_load_form_data", "content_length", "make_form_data_parser",
+    "stream", "want_form_data_parsed",
 )  # fmt: skip
 
 
@@ -112,12 +112,6 @@ def nobody_knows(request: Request) -> None:
     """What ``Request.ask_client`` is while nobody has set it."""
 
 
-@lru_cache(256)
-def parsed_options(header: str) -> tuple[str, dict[str, str]]:
-    """``parse_options_header``; the dictionary is not to be changed."""
-    return parse_options_header(header)
-
-
 @lru_cache(1024)
 def blueprint_path(name: str) -> tuple[str, ...]:
     """A dotted blueprint name and those of its parents, innermost first: ``a.b`` gives ``("a.b", "a")``."""
@@ -125,7 +119,7 @@ def blueprint_path(name: str) -> tuple[str, ...]:
     return tuple(".".join(steps[:end]) for end in range(len(steps), 0, -1))
 
 
-class Request(BaseRequest):
+class Request(RequestHead):
     """One HTTP request.
 
     Everything that Werkzeug's request says, and what Flask adds: the matched rule, the limits from the configuration,
@@ -325,69 +319,6 @@ class Request(BaseRequest):
             environ["werkzeug.request"] = self
             return environ
 
-    # What Werkzeug parses, with 400 for what it stumbles over
-
-    @lazy
-    def args(self) -> MultiDict[str, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The parameters in the query string.
-
-        Raises:
-            BadRequest: bytes that are not UTF-8 stand in the URL unquoted.
-        """
-        raw = self.query_string
-        if not raw:
-            return self.parameter_storage_class()
-        try:
-            text = raw.decode()
-        except ValueError as error:
-            raise BadRequest("The query string is not valid UTF-8.") from error
-        if "%" in text or "+" in text or PLAIN:
-            return super().args
-        return multidict(self.parameter_storage_class, split_query(text))
-
-    def _parse_content_type(self) -> None:
-        # Werkzeug keeps what it parsed on the request; the same few short types come again and again.
-        if "_parsed_content_type" not in self.__dict__:
-            raw = self.header_bytes
-            header = (
-                self.headers.get("Content-Type", "") if raw is None else raw.get(b"content-type", b"").decode("latin-1")
-            )
-            parse = parsed_options if len(header) < 64 and not PLAIN else parse_options_header
-            mimetype, options = parse(header)
-            self._parsed_content_type = mimetype, options.copy()
-
-    @lazy
-    def full_path(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The path with the query string. Raises BadRequest as ``args`` does."""
-        try:
-            return f"{self.path}?{self.query_string.decode()}"
-        except ValueError as error:
-            raise BadRequest("The query string is not valid UTF-8.") from error
-
-    @lazy
-    def cookies(self) -> ImmutableMultiDict[str, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The cookies, by name."""
-        raw = self.header_bytes
-        lists = None if raw is None or PLAIN else split_cookies(raw.get(b"cookie", b"").decode("latin-1"))
-        if lists is not None:
-            return multidict(self.dict_storage_class, lists)  # type: ignore[return-value]
-        try:
-            return super().cookies
-        except ValueError as error:
-            raise BadRequest("The Cookie header cannot be decoded.") from error
-
-    @lazy
-    def authorization(self) -> Authorization | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The parsed Authorization header, or ``None``.
-
-        Raises:
-            BadRequest: it holds what no client may send there.
-        """
-        try:
-            return super().authorization
-        except ValueError as error:
-            raise BadRequest("The Authorization header cannot be decoded.") from error
-
     # Routing
 
     @property
@@ -488,13 +419,18 @@ class Request(BaseRequest):
             """The body as bytes, or as text. (Werkzeug docs: Request.get_data.)"""
             own, body = self.__dict__, self._body
             touched = "_cached_data" in own or "stream" in own or self.has_environ
-            if not isinstance(body, Body) or touched or not cache or parse_form_data or self.shallow or PLAIN:
+            if not isinstance(body, Body) or touched or not cache or self.shallow or PLAIN:
+                return super().get_data(cache, as_text, parse_form_data)
+            if parse_form_data and not self._has_no_form():
                 return super().get_data(cache, as_text, parse_form_data)
             # It lies in memory as a whole: no need to read it as a file first.
             # The configured limit was the body's while it arrived; only one that was assigned since can differ.
             assigned = own.get("max_content_length")
             body.check(body.limit if assigned is None else assigned)
             data = own["_cached_data"] = body.data()
+            if parse_form_data:
+                kind, own["stream"] = self.parameter_storage_class, NoBody()
+                own["form"], own["files"], own["_reader"] = kind(), kind(), own["stream"]
             return data.decode(errors="replace") if as_text else data
 
     @property
@@ -513,15 +449,16 @@ class Request(BaseRequest):
         return parser
 
     def _form_in_memory(self) -> Found | None:
-        """Parse a short multipart form that came as a whole; None: it takes a stream, or what a subclass has for it."""
+        """Parse a short form that came as a whole; None: it takes a stream, or what a subclass has for it."""
         own, body = self.__dict__, self._body
         if not isinstance(body, Body) or not body.content_length or body.content_length > WHOLE_AT_MOST:
             return None
         touched = "stream" in own or "environ" in own or "_cached_data" in own
         if touched or self.shallow or PLAIN or not self._parses_by_itself():
             return None
-        mimetype, options = self.mimetype, self.mimetype_params
-        boundary = options.get("boundary")
+        mimetype, boundary = self.mimetype, self.mimetype_params.get("boundary")
+        if mimetype == "application/x-www-form-urlencoded":
+            return self._fields_in_memory(body)
         if mimetype != "multipart/form-data" or not boundary or not boundary.isascii():
             return None
         body.check(self.max_content_length)
@@ -533,6 +470,21 @@ class Request(BaseRequest):
         if found is not None:
             own["stream"] = own["_reader"] = NoBody()  # read to its end
         return found
+
+    def _has_no_form(self) -> bool:
+        """Whether looking for a form would find that the Content-Type says otherwise, and do nothing else."""
+        config = type(self).current_config()
+        is_told = config is not None and config["DEBUG"]
+        return not is_told and self._parses_by_itself() and self.mimetype not in FORMS
+
+    def _fields_in_memory(self, body: Body) -> Found | None:
+        body.check(self.max_content_length)
+        kind = self.parameter_storage_class
+        lists = split_fields(body.data(), self.max_form_parts)
+        if lists is None:
+            return None
+        self.__dict__["stream"] = self.__dict__["_reader"] = NoBody()  # read to its end
+        return multidict(kind, lists), kind()
 
     def _parses_by_itself(self) -> bool:
         return self._keeps(*_PARSES) and self.form_data_parser_class is FormParser

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.datastructures import Headers
 from werkzeug.http import http_date
+from werkzeug.utils import redirect as make_redirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import json
@@ -24,7 +25,9 @@ from .headers import (
     Pair,
     check_cookie_part,
     content_type_for,
+    encode_all,
     encode_headers,
+    is_uri,
     plain_cookie,
 )
 from .request import Request
@@ -68,16 +71,13 @@ HARMLESS = frozenset(
     | {"autocorrect_location_header", "_made_lazily", "is_made_as_ours", "_is_closed_simply"}
 )
 
-# Headers whose values get_wsgi_headers changes.
-REWRITTEN = frozenset({"location", "content-location"})
-
 VARY: Pair = (b"vary", b"Cookie")
 VARIES: tuple[Pair, ...] = (VARY,)
 #: the names of headers that are added to untouched responses
 ADDED = {b"vary": "Vary", b"set-cookie": "Set-Cookie"}
 
 # What a response has of its own, or changes before it is sent.
-SPECIAL = REWRITTEN | {"content-type", "content-length", "vary"}
+SPECIAL = frozenset({"location", "content-location", "content-type", "content-length", "vary"})
 
 # The one key in the dictionary of an untouched response. Any other means that somebody has done something to it.
 PLAIN = "_plain"
@@ -99,7 +99,9 @@ def simple_pairs(headers: object) -> Given | None:
         return None
     given = tuple(cast("dict[str, str]", headers).items())
     for name, value in given:
-        if name.__class__ is not str or value.__class__ is not str or name.lower() in SPECIAL:
+        if name.__class__ is not str or value.__class__ is not str:
+            return None
+        if (lower := name.lower()) in SPECIAL and not (lower == "location" and is_uri(value)):
             return None
         if "\n" in value or "\r" in value:
             return None
@@ -388,6 +390,8 @@ class Response(Recast, BaseResponse):
         length = len(body)
         start = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
         if before or behind:
+            if self.reads_environ:
+                return None
             start = [*encode_headers(before), *start, *encode_headers(behind)]
         if added:
             start += added
@@ -438,10 +442,10 @@ class Response(Recast, BaseResponse):
                 f"A response cannot be sent with the status {self.status!r}: its code must be from 200 to 599."
             )
         if is_ordinary(status) and not self.reads_environ:
-            names = {name.lower() for name, _ in self.headers}
-            if names.isdisjoint(REWRITTEN):  # the usual case, without the copying of get_wsgi_headers
-                pairs = encode_headers(self.headers)
-                if "content-length" not in names and self.automatically_set_content_length and self.is_sequence:
+            pairs = encode_all(self.headers)
+            if pairs is not None:  # the usual case, without the copying of get_wsgi_headers
+                has_length = b"content-length" in dict(pairs)
+                if not has_length and self.automatically_set_content_length and self.is_sequence:
                     pairs.append((b"content-length", b"%d" % sum(map(len, self.iter_encoded()))))
                 return status, pairs
         environ: WSGIEnvironment = {"REQUEST_METHOD": request_method}
@@ -492,6 +496,11 @@ class Response(Recast, BaseResponse):
         with closing(self):
             return b"".join(self.asgi_pieces())
 
+    def leave_file(self, body: bytes) -> bytes:
+        """Close a body that is a file, of which nothing is sent but `body`, which is returned."""
+        with closing(self):
+            return body
+
     def asgi_pieces(self) -> Iterator[bytes]:
         """Iterate over a sync body, in the thread or on the loop it belongs to."""
         if self.direct_passthrough:
@@ -525,17 +534,18 @@ class Response(Recast, BaseResponse):
         Raises:
             ValueError: the name, the domain or ``expires`` has a ``;`` or a control character in it.
         """
-        own = self.__dict__
+        own, cookie = self.__dict__, None
         plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
-        if plain is not None and max_age is None:
+        if plain is not None or self._made_lazily:
             dated = http_date(expires) if isinstance(expires, datetime) else expires
-            cookie = plain_cookie(
-                key, value, self.max_cookie_size, dated, path, domain, secure, httponly, samesite, partitioned
-            )
-            if cookie is not None:
-                body, status, content_type, before, behind, added = plain
-                own[PLAIN] = body, status, content_type, before, behind, (*added, (b"set-cookie", cookie))
-                return
+            attributes = max_age, dated, path, domain, secure, httponly, samesite, partitioned
+            cookie = plain_cookie(key, value, self.max_cookie_size, *attributes)
+        if cookie is not None:
+            if plain is None:
+                return self.headers.add("Set-Cookie", cookie.decode("latin-1"))
+            body, status, content_type, before, behind, added = plain
+            own[PLAIN] = body, status, content_type, before, behind, (*added, (b"set-cookie", cookie))
+            return None
         check_cookie_part("name", key)
         check_cookie_part("domain", domain)
         check_cookie_part("expires", expires if isinstance(expires, str) else None)
@@ -546,6 +556,26 @@ def untouched(kind: type[Response], body: bytes, content_type: ContentType) -> R
     """As ``kind(body, content_type=...)``, for a class of which `is_sent_plainly` is true."""
     response = new(kind)
     response._plain = body, 200, content_type, (), (), ()
+    return response
+
+
+class Redirect:
+    """What Werkzeug's ``redirect`` makes a response of."""
+
+    def __init__(self, body: str, status: int, mimetype: str) -> None:
+        self.body = body
+        self.status = status
+        self.mimetype = mimetype
+        self.headers: dict[str, str] = {}
+
+
+def redirect(location: str, code: int, kind: type[BaseResponse]) -> BaseResponse:
+    """Return Werkzeug's ``redirect`` as a response of a class, not made in full if that is as ours."""
+    if not getattr(kind, "is_made_as_ours", False) or type(location) is not str or not is_uri(location):
+        return make_redirect(location, code, kind)
+    made = cast(Redirect, make_redirect(location, code, cast("type[BaseResponse]", Redirect)))
+    response = cast("type[Response]", kind)(made.body, made.status, mimetype=made.mimetype)
+    response.amend(headers=made.headers)
     return response
 
 

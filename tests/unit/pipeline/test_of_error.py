@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from markupsafe import Markup
 from werkzeug import exceptions
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.routing import RequestRedirect
@@ -110,6 +111,17 @@ def test_the_words_of_a_class_may_change() -> None:
     app = App("errors", static_folder=None)
     with app.test_request_context("/here"):
         assert app.make_response(Counting()).data != app.make_response(Counting()).data
+
+
+def test_what_one_error_says_is_not_told_of_another() -> None:
+    for description in ("<b>", Markup("<b>"), "<b>", "x" * 1000, None):
+        same_as_werkzeugs(exceptions.NotFound(description))
+    for methods in (["GET"], ["GET", "PUT"], [], None, {"GET"}, ("GET",)):
+        same_as_werkzeugs(exceptions.MethodNotAllowed(methods))
+        same_as_werkzeugs(exceptions.MethodNotAllowed(methods, "<b>"))
+    marked = exceptions.NotFound()
+    marked.extra = "kept by somebody"  # type: ignore[attr-defined]
+    same_as_werkzeugs(marked)
 
 
 def test_a_class_with_a_status_of_its_own_gives_it_to_no_error() -> None:

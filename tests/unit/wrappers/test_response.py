@@ -16,10 +16,12 @@ import pytest
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import NotFound
 from werkzeug.test import EnvironBuilder, run_wsgi_app
+from werkzeug.utils import redirect as make_redirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from asyncflask.wrappers import Request, Response
 from asyncflask.wrappers import response as response_module
+from asyncflask.wrappers.response import redirect
 
 
 class Model(BaseResponse):
@@ -582,3 +584,70 @@ def test_the_cookie_limit_follows_the_app(monkeypatch):
     assert Response("x").max_cookie_size == 10
     with pytest.warns(UserWarning, match="too large"):
         Response("x").set_cookie("a", "1" * 20)
+
+
+LOCATIONS = [
+    "/x",
+    "/x?a=b&c=%20",
+    "/<b>",
+    "/é",
+    "//x/y",
+    "https://example.com/a b",
+    "",
+    "x",
+    "/x?",
+    "/a#b",
+    "/" + "a" * 2000,
+]
+
+
+@pytest.mark.parametrize("location", LOCATIONS)
+@pytest.mark.parametrize("code", [302, 308])
+def test_a_redirect_is_werkzeugs(location, code):
+    made, model = redirect(location, code, Response), make_redirect(location, code, BaseResponse)
+    status, pairs, body, _ = made.asgi_answer("GET")
+    expected = [(name.lower().encode(), value.encode()) for name, value in model.get_wsgi_headers({})]
+    assert (status, pairs, body) == (code, expected, model.data)
+    again = redirect(location, code, Response)
+    assert (again.status, list(again.headers), again.data) == (model.status, list(model.headers), model.data)
+
+
+def test_most_redirects_stay_untouched_and_may_be_looked_at():
+    response = redirect("/x", 302, Response)
+    assert is_untouched(response)
+    response.headers["Location"] = "/y é"
+    assert dict(response.asgi_answer("GET")[1])[b"location"] == b"/y%20%C3%A9"
+
+
+def test_a_redirect_of_another_class_is_made_by_it():
+    class Own(Response):
+        autocorrect_location_header = True
+
+    class Strange(Response):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.headers["X-Own"] = "1"
+
+    scope = {"type": "http", "method": "GET", "headers": [(b"host", b"here.example")]}
+    asked = Request.from_scope(scope, path="/a/b")
+    answer = redirect("/x", 302, Own).asgi_answer("GET", asked)
+    assert dict(answer[1])[b"location"] == b"http://here.example/x"
+    assert redirect("/x", 302, Strange).headers["X-Own"] == "1"
+    assert type(redirect("/x", 302, BaseResponse)) is BaseResponse
+
+
+def test_a_location_given_with_a_response_is_sent_as_it_is():
+    response = Response("", 303, {"Location": "/x?a=b"})
+    assert is_untouched(response) and (b"location", b"/x?a=b") in response.asgi_answer("GET")[1]
+    assert (b"location", b"/%C3%A9") in Response("", 303, {"Location": "/é"}).asgi_answer("GET")[1]
+
+
+def test_cookies_are_set_alike_whether_a_response_was_looked_at_or_not():
+    untouched, touched = Response("x"), Response("x")
+    assert touched.headers
+    for response in (untouched, touched):
+        response.set_cookie("a", "b", httponly=True, expires=0)
+        response.set_cookie("a", "b;é", samesite="Lax")
+        response.delete_cookie("c")
+    assert untouched.asgi_answer("GET") == touched.asgi_answer("GET")
+    assert len(untouched.headers.getlist("Set-Cookie")) == 3
