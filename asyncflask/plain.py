@@ -6,7 +6,9 @@ With the environment variable ``ASYNCFLASK_PLAIN`` set to anything but 0 when as
 - responses are made in full when they are made (`wrappers.response`), those to HTTP exceptions by the exception
   (`pipeline.respond`),
 - bodies are put together of pieces, also those that came as one (`asgi.http`),
-- query strings, cookies and content types are parsed by Werkzeug each time (`wrappers.request`),
+- query strings, cookies, content types and Accept headers are parsed, and URLs put together, by Werkzeug each time
+  (`wrappers.request_head`), and so are forms (`wrappers.request`),
+- every host is looked at, and `Map.bind` asked, for each URL adapter (`pipeline.bind`),
 - every multipart form goes through Werkzeug's decoder (`wrappers.whole_form`),
 - templates are rendered with nothing but what Jinja has (`rendering`),
 - JSON is read and written by ``json.loads`` and ``json.dumps`` (`json.provider`),

@@ -140,25 +140,28 @@ def content_type_for(content_type: str | None, mimetype: str | None) -> ContentT
         return ContentType(content_type, None)
 
 
-def plain_cookie(
-    name: str, value: str, max_size: int, max_age: timedelta | int | None, expires: Any, *attributes: Any
-) -> bytes | None:
+def plain_cookie(name: str, value: str, max_size: int, *attributes: Any) -> bytes | None:
     """A Set-Cookie header as it is sent, if nothing in it has to be quoted; None: ``dump_cookie`` has to tell.
 
     Args:
         max_size: what is longer, in bytes, takes a warning.
-        max_age, expires, attributes: those of ``cookie_tail``, as ``dump_cookie`` takes them.
+        attributes: those of ``cookie_tail``, as ``dump_cookie`` takes them.
     """
     if COOKIE_PLAIN.fullmatch(value) is None or COOKIE_PLAIN.fullmatch(name) is None:
         return None
     try:
-        if max_age is not None:
-            max_age = int(max_age.total_seconds()) if isinstance(max_age, timedelta) else max_age
-            expires = date_of(int(time.time() + max_age)) if expires is None else expires
-        cookie = f"{name}={value}{cookie_tail(max_age, expires, *attributes)}".encode("latin-1")
+        if attributes[0] is not None:
+            attributes = (*ages(attributes[0], attributes[1]), *attributes[2:])
+        cookie = f"{name}={value}{cookie_tail(*attributes)}".encode("latin-1")
     except (TypeError, ValueError, ArithmeticError, OSError):  # is met again, and told of, by `dump_cookie`
         return None
     return cookie if not max_size or len(cookie) <= max_size else None
+
+
+def ages(max_age: timedelta | int, expires: Any) -> tuple[int, Any]:
+    """Max-Age and Expires of a cookie that has the former."""
+    seconds = int(max_age.total_seconds()) if isinstance(max_age, timedelta) else max_age
+    return seconds, date_of(int(time.time() + seconds)) if expires is None else expires
 
 
 @lru_cache(64)
