@@ -24,7 +24,7 @@ from .interrupts import HURRY, STOPS, handled
 from .notice import StandIn
 from .options import BadOption
 from .processes import SOCKET
-from .watchers import StatWatcher, Watcher, watcher_of
+from .watchers import Watcher, watcher_of, why_not
 from .watching import Watched
 
 if t.TYPE_CHECKING:
@@ -95,10 +95,10 @@ class Reloader:
 
         try:
             self.watcher.run(found)
-        except (OSError, RuntimeError) as error:
-            say(f"{self.watcher.name} cannot watch ({error}); times of files are looked at instead.")
-            self.watcher = StatWatcher(self.watcher.watched, 1.0)
-            self.watcher.prepare()
+        except (OSError, RuntimeError, UnicodeError) as error:
+            say(f"{self.watcher.name} cannot watch ({why_not(error)}). Times of files are looked at instead.")
+            self.watcher = self.watcher.by_times()
+            self.watcher.catch_up(found)
             self.watcher.run(found)
 
     def _step(self) -> int | None:

@@ -2,22 +2,90 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import sys
 import threading
 import time
 import typing as t
 from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
 
 from .options import BadOption
 from .watching import IGNORED, Watched, is_environment, walk
 
+if t.TYPE_CHECKING:
+    from watchdog.observers.api import BaseObserver, ObservedWatch
+
 SHARE = 0.002
 """Share of one core that looking at files may take which nobody has loaded."""
+
+GONE = -1
+"""The time of a file that is not there."""
 
 Found = Callable[[str], None]
 
 
-class StatWatcher:
+class Watcher:
+    """What all watchers have in common: they know the times of files, and what has changed since.
+
+    Args:
+        watched: what to watch.
+        interval: seconds between two looks at the times.
+    """
+
+    name: str = ""
+
+    def __init__(self, watched: Watched, interval: float) -> None:
+        self.watched = watched
+        self.interval = interval
+        #: set while nothing runs
+        self.urgent: threading.Event = threading.Event()
+        #: modification times in ns, as last seen
+        self.times: dict[str, int] = {}
+        self._end = threading.Event()
+
+    def prepare(self) -> None:
+        """Note the times as they are. What changes from now on is found, however late `run` begins."""
+        for path in (*self.watched.hot(), *self._walk()):
+            self._changed(path)
+
+    def run(self, found: Found) -> None:
+        """Call `found` with each file that changes, until `stop`. Raises OSError, RuntimeError if it cannot be done."""
+        raise NotImplementedError
+
+    def catch_up(self, found: Found) -> None:
+        """Call `found` with each file that has changed since its time was noted."""
+        changed = [path for path in self.watched.hot() if self._changed(path)]
+        for path in changed + [path for path in self._walk() if self._changed(path, new_counts=True)]:
+            found(path)
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._end.set()
+
+    def by_times(self) -> StatWatcher:
+        """Return one that goes on from here by looking at times."""
+        other = StatWatcher(self.watched, self.interval)
+        other.urgent, other.times, other._end = self.urgent, self.times, self._end
+        return other
+
+    def _walk(self) -> list[str]:
+        return self.watched.cold()
+
+    def _changed(self, path: str, new_counts: bool = False) -> bool:
+        try:
+            now = os.stat(path).st_mtime_ns
+        except OSError:  # gone, or between the two steps of an editor that replaces it
+            self.times.setdefault(path, GONE)
+            return False
+        before = self.times.get(path)
+        self.times[path] = now
+        return new_counts if before is None else before != now
+
+
+class StatWatcher(Watcher):
     """Looks at the times of files, once in each interval.
 
     Those that the application has loaded, and the extra files, are looked at every time. All others get their turn
@@ -25,26 +93,16 @@ class StatWatcher:
     as after an error, and any of them may be what it waits for, they are looked at every time too.
     """
 
+    name: str = "stat"
+
     def __init__(self, watched: Watched, interval: float) -> None:
-        self.name: str = "stat"
-        self.watched = watched
-        self.interval = interval
-        #: set while nothing runs
-        self.urgent: threading.Event = threading.Event()
-        self._times: dict[str, int] = {}
+        super().__init__(watched, interval)
         self._cold: list[str] = []
-        self._known_cold = False
         self._at = 0
         self._per_second = 200_000.0
-        self._end = threading.Event()
-
-    def prepare(self) -> None:
-        """Note the times as they are."""
-        for path in (*self.watched.hot(), *self._walk()):
-            self._changed(path)
 
     def run(self, found: Found) -> None:
-        """Call `found` with each file that changes, until `stop`."""
+        """See `Watcher.run`."""
         while not self._end.wait(self.interval):
             for path in self.step():
                 found(path)
@@ -52,11 +110,7 @@ class StatWatcher:
     def step(self) -> list[str]:
         """Look once; return what has changed."""
         changed = [path for path in self.watched.hot() if self._changed(path)]
-        return changed + [path for path in self._turn() if self._changed(path, new_counts=self._known_cold)]
-
-    def stop(self) -> None:
-        """End `run`."""
-        self._end.set()
+        return changed + [path for path in self._turn() if self._changed(path, new_counts=True)]
 
     def _walk(self) -> list[str]:
         self._cold, self._at = self.watched.cold(), 0
@@ -65,12 +119,10 @@ class StatWatcher:
     def _turn(self) -> Iterator[str]:
         """Yield the files whose turn it is: all if it is urgent, else as many as their share of time allows."""
         if self.urgent.is_set():
-            self._known_cold = True
             yield from self._walk()
             return
         if self._at >= len(self._cold):
             self._walk()
-            self._known_cold = True
         size = max(20, int(self._per_second * self.interval * SHARE))
         began, slice_ = time.perf_counter(), self._cold[self._at : self._at + size]
         yield from slice_
@@ -79,40 +131,14 @@ class StatWatcher:
         if len(slice_) == size and taken > 0:
             self._per_second = size / taken
 
-    def _changed(self, path: str, new_counts: bool = False) -> bool:
-        try:
-            now = os.stat(path).st_mtime_ns
-        except OSError:  # gone, or between the two steps of an editor that replaces it
-            return False
-        before = self._times.get(path)
-        self._times[path] = now
-        return new_counts if before is None else before != now
 
-
-class EventWatcher:
+class EventWatcher(Watcher):
     """What those have in common that the operating system tells of changes.
 
-    Every folder is watched by itself, so that those which are ignored cost nothing.
+    Every folder is watched by itself, so that those which are ignored cost nothing. Nothing is told of the time before
+    a folder is watched, and the application may be up by then and its user have saved a file: so `catch_up` follows
+    each time that folders have come to be watched.
     """
-
-    name: str = ""
-
-    def __init__(self, watched: Watched, interval: float) -> None:
-        self.watched = watched
-        #: of no use here: changes are told at once, as is everything in `interval`
-        self.urgent: threading.Event = threading.Event()
-        self._end = threading.Event()
-
-    def prepare(self) -> None:
-        """Nothing: what changed before `run` is not missed by much."""
-
-    def run(self, found: Found) -> None:
-        """Call `found` with each file that changes, until `stop`. Raises OSError, RuntimeError if it cannot be done."""
-        raise NotImplementedError
-
-    def stop(self) -> None:
-        """End `run`."""
-        self._end.set()
 
     def look_at(self, path: str, found: Found) -> bool:
         """Take note of what was made or changed; return whether it is a folder to be watched from now on."""
@@ -128,6 +154,11 @@ class EventWatcher:
 
     def _note(self, path: str, found: Found) -> None:
         if self.watched.counts(path) and os.path.exists(path):
+            self._changed(path)  # `catch_up` shall not find it once more
+            found(path)
+
+    def _note_time(self, path: str, found: Found) -> None:
+        if self.watched.counts(path) and self._changed(path):
             found(path)
 
 
@@ -137,24 +168,29 @@ class WatchfilesWatcher(EventWatcher):
     name: str = "watchfiles"
 
     def run(self, found: Found) -> None:
-        """See `EventWatcher.run`."""
-        known: set[str] = set()
+        """See `Watcher.run`."""
         while not self._end.is_set():
             places = self.watched.places()
-            self._run(places, places - known if known else set(), found)
-            known |= places
+            try:
+                self._run(places, found)
+            except FileNotFoundError:  # gone before it was watched
+                if all(map(os.path.isdir, places)):
+                    raise
 
-    def _run(self, places: set[str], fresh: set[str], found: Found) -> None:
-        """Watch until there are other places to watch; in `fresh` ones something may have come before we watched."""
+    def _run(self, places: set[str], found: Found) -> None:
+        """Watch until there are other places to watch."""
         from watchfiles import Change, watch
 
-        settings: dict[str, t.Any] = {"watch_filter": None, "recursive": False, "ignore_permission_denied": True}
+        # With ignore_permission_denied watchfiles leaves out, without a word, what is beyond the system's limit, too.
+        settings: dict[str, t.Any] = {"watch_filter": None, "recursive": False, "ignore_permission_denied": False}
         settings |= {"debounce": 200, "step": 50, "rust_timeout": 500, "yield_on_timeout": True}
-        for changes in watch(*sorted(places), stop_event=self._end, raise_interrupt=False, **settings):
-            for place in fresh:
-                self.look_at(place, found)
-            fresh = set()
+        settings |= {"stop_event": self._end, "raise_interrupt": False}
+        caught_up = False
+        for changes in watch(*sorted(place for place in places if os.access(place, os.R_OK)), **settings):
             new = [path for kind, path in changes if kind != Change.deleted and self.look_at(path, found)]
+            if not caught_up:
+                self.catch_up(found)
+                caught_up = True
             if new or not self.watched.places_beside() <= places:
                 return
 
@@ -165,16 +201,22 @@ class WatchdogWatcher(EventWatcher):
     name: str = "watchdog"
 
     def run(self, found: Found) -> None:
-        """See `EventWatcher.run`."""
+        """See `Watcher.run`."""
         from watchdog.events import FileSystemEvent, FileSystemEventHandler
         from watchdog.observers import Observer
 
-        new = threading.Event()
+        new, gone = threading.Event(), SimpleQueue[str]()
+        watches: dict[str, ObservedWatch] = {}
 
         class Handler(FileSystemEventHandler):
             def on_any_event(_, event: FileSystemEvent) -> None:
-                if event.event_type in ("created", "modified", "moved", "closed"):
-                    path = os.fsdecode(event.dest_path or event.src_path)
+                source = os.fsdecode(event.src_path)
+                if event.event_type in ("deleted", "moved") and (event.is_directory or source in watches):
+                    gone.put(source)
+                path = os.fsdecode(event.dest_path or event.src_path)
+                if event.event_type == "attrib":  # may be a new time, or mode
+                    self._note_time(path, found)
+                elif event.event_type in ("created", "modified", "moved", "closed"):
                     is_folder = event.is_directory and event.event_type != "modified"
                     if (is_folder or not event.is_directory) and self.look_at(path, found):
                         new.set()
@@ -182,22 +224,35 @@ class WatchdogWatcher(EventWatcher):
         observer = Observer()
         observer.start()
         try:
-            known: set[str] = set()
-            while not self._end.wait(0.25):
-                if not known or new.is_set() or not self.watched.places_beside() <= known:
+            while not self._end.is_set():
+                lost = self._forget(gone, watches, observer)
+                if not watches or lost or new.is_set() or not self.watched.places_beside() <= watches.keys():
                     new.clear()
-                    fresh = self.watched.places() - known
-                    for place in fresh:
-                        observer.schedule(Handler(), place)
-                    for place in fresh if known else ():  # something may have come before we watched
-                        self.look_at(place, found)
-                    known |= fresh
+                    for place in sorted(self.watched.places() - watches.keys()):  # parents tell of what comes after
+                        with contextlib.suppress(FileNotFoundError):  # gone already
+                            watches[place] = observer.schedule(Handler(), place, follow_symlink=True)
+                    self.catch_up(found)
+                self._end.wait(0.25)
         finally:
             observer.stop()
             observer.join()
 
+    def _forget(self, gone: SimpleQueue[str], watches: dict[str, ObservedWatch], observer: BaseObserver) -> bool:
+        """Watch folders no longer that were removed or moved: one that comes in their place is another one."""
+        lost: set[str] = set()
+        with contextlib.suppress(Empty):
+            while True:
+                path = gone.get_nowait()
+                lost |= {place for place in watches if place == path or place.startswith(os.path.join(path, ""))}
+        for place in lost:
+            observer.unschedule(watches.pop(place))
+        return bool(lost)
 
-Watcher = StatWatcher | EventWatcher
+
+def why_not(error: Exception) -> str:
+    """Say why nothing can be watched, and of a limit of the system where it is set."""
+    is_limit = sys.platform == "linux" and re.search("limit|too many", str(error), re.IGNORECASE)
+    return f"{error}; sysctl sets it, fs.inotify.max_user_watches and max_user_instances" if is_limit else str(error)
 
 
 def watcher_of(kind: str, watched: Watched, interval: float) -> Watcher:

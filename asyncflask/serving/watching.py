@@ -48,7 +48,7 @@ class Watched:
 
     def counts(self, path: str) -> bool:
         """Return whether a change of the file restarts the server."""
-        if any(fnmatch.fnmatch(path, pattern) for pattern in self.exclude):
+        if self._excluded(path):
             return False
         if path in self.files or path in self.loaded:
             return True
@@ -67,9 +67,11 @@ class Watched:
 
     def cold(self) -> list[str]:
         """Return all the others that count, as they are now."""
-        found = [os.path.join(folder, name) for folder, names in self.folders() for name in names]
         hot = self.files | self.loaded
-        return [path for path in found if path.endswith(".py") and path not in hot and self.counts(path)]
+        code = (
+            os.path.join(folder, name) for folder, names in self.folders() for name in names if name.endswith(".py")
+        )
+        return [path for path in code if path not in hot and not self._excluded(path)]
 
     def places(self) -> set[str]:
         """Return every folder that holds something to watch, or might tomorrow."""
@@ -79,6 +81,9 @@ class Watched:
         """Return the folders of loaded and of extra files."""
         beside = {os.path.dirname(path) for path in self.files | self.loaded}
         return {folder for folder in beside if os.path.isdir(folder)}
+
+    def _excluded(self, path: str) -> bool:
+        return any(fnmatch.fnmatch(path, pattern) for pattern in self.exclude)
 
 
 def _installed(path: str) -> bool:

@@ -1,14 +1,26 @@
-"""Which files are watched, and how little the ``stat`` watcher does about those that nobody has loaded."""
+"""Which files are watched, that no change is missed, and how little ``stat`` does about what nobody has loaded."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import subprocess
 import sys
+import threading
+from queue import SimpleQueue
 
 import pytest
 
-from asyncflask.serving.watchers import StatWatcher
+# `tree` takes away the folder that they could be found in later
+import watchdog.observers  # noqa: F401
+import watchfiles  # noqa: F401
+
+from asyncflask.serving.watchers import StatWatcher, watcher_of
 from asyncflask.serving.watching import Watched
+
+LIMIT = 20
+KINDS = ["watchfiles", "watchdog"]
 
 
 @pytest.fixture
@@ -90,3 +102,151 @@ def test_others_are_looked_at_in_turn_and_all_when_nothing_runs(tree):
     assert {*found, *watcher.step()} == set(others)
     new = tree("new.py")
     assert watcher.step() == [new]
+
+
+def test_what_comes_is_found_at_the_next_look(tree):
+    extra = os.path.join(sys.path[0], "extra.toml")
+    watcher = StatWatcher(Watched([extra]), 1)
+    watcher.prepare()
+    came = {tree("extra.toml"), tree("new.py")}
+    assert set(watcher.step()) == came
+
+
+# -- no change is missed
+
+
+class Running:
+    """A watcher that runs in a thread."""
+
+    def __init__(self, watcher):
+        self.watcher = watcher
+        self.caught_up = threading.Semaphore(0)
+        self._found = SimpleQueue()
+        catch_up = watcher.catch_up
+        watcher.catch_up = lambda found: (catch_up(found), self.caught_up.release())
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        try:
+            self.watcher.run(self._found.put)
+        except Exception as error:
+            self._found.put(error)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.watcher.stop()
+        self._thread.join()
+
+    def until(self, *paths):
+        """Wait until all of these have been found; return whatever was."""
+        found = []
+        while not {*paths} <= {*found}:
+            found.append(self._found.get(timeout=LIMIT))
+            assert isinstance(found[-1], str), found
+        return found
+
+    def until_it_watches(self):
+        """Wait until it has begun to watch, or has taken up new folders."""
+        assert self.caught_up.acquire(timeout=LIMIT)
+
+
+@pytest.fixture(params=KINDS)
+def started(request):
+    """A function that starts a watcher, and waits until it watches."""
+    with contextlib.ExitStack() as stack:
+
+        def start(watched):
+            watcher = watcher_of(request.param, watched, 1)
+            watcher.prepare()
+            running = stack.enter_context(Running(watcher))
+            running.until_it_watches()
+            return running
+
+        yield start
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "stat"])
+def test_what_changes_before_it_watches_is_found(tree, kind):
+    """The application is up, and its user saves a file, while the folders are still being looked for."""
+    app = tree("app.py")
+    watcher = watcher_of(kind, Watched(loaded=[app]), 0.01)
+    watcher.prepare()
+    change(app)
+    new = tree("package/new.py")
+    with Running(watcher) as running:
+        running.until(app, new)
+
+
+def test_what_changes_behind_a_symlink_in_sys_path_is_found(tree, tmp_path, monkeypatch, started):
+    tree("real/app.py")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "real")
+    monkeypatch.setattr(sys, "path", [str(link)])
+    running = started(Watched())
+    tree("real/app.py", "x = 1")
+    running.until(str(link / "app.py"))
+
+
+@pytest.mark.parametrize("away", [shutil.rmtree, lambda path: os.rename(path, f"{path}-of-old")])
+def test_a_folder_that_comes_again_is_watched_again(tree, tmp_path, started, away):
+    tree("package/one.py")
+    running = started(Watched())
+    away(tmp_path / "package")
+    running.until(tree("package/two.py"))
+    running.until_it_watches()
+    running.until(tree("package/three.py"))
+
+
+def test_a_file_loaded_from_elsewhere_is_found_when_it_changes(tree, tmp_path_factory, started):
+    """To have been loaded is no change."""
+    far = tmp_path_factory.mktemp("far") / "module.py"
+    far.write_text("")
+    tree("app.py")
+    watched = Watched()
+    running = started(watched)
+    watched.add_loaded([str(far)])
+    running.until_it_watches()
+    app = tree("app.py", "x = 1")
+    assert set(running.until(app)) == {app}
+    far.write_text("x = 1")
+    running.until(str(far))
+
+
+def test_a_file_that_is_touched_is_found(tree, started):
+    app = tree("app.py")
+    running = started(Watched())
+    change(app)
+    running.until(app)
+
+
+def test_a_folder_that_goes_before_it_is_watched_is_no_harm(tree, tmp_path, started):
+    app = tree("app.py")
+    watched = Watched()
+    places = watched.places
+    found = iter([{*places(), str(tmp_path / "gone")}])
+    watched.places = lambda: next(found, None) or places()
+    running = started(watched)
+    tree("app.py", "x = 1")
+    running.until(app)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_limit_of_the_system_is_told(tree, tmp_path, kind):
+    """Not to watch some of the folders, and say nothing, is the worst."""
+    for number in range(10):
+        tree(f"package{number}/module.py")
+    run = (
+        "import sys; from asyncflask.serving.watchers import *; from asyncflask.serving.watching import Watched\n"
+        "try: watcher_of(sys.argv[1], Watched([sys.argv[2]]), 1).run(print)\n"
+        "except OSError as error: print(why_not(error))"
+    )
+    limits = 'echo 5 >/proc/sys/user/max_inotify_watches && exec "$@"'
+    limited = ["unshare", "-Ur", "sh", "-ec", limits, "sh"]
+    if not shutil.which("unshare") or subprocess.run([*limited, "true"], capture_output=True).returncode:
+        pytest.skip("no namespace with limits of its own can be made here")
+    command = [*limited, sys.executable, "-c", run, kind, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
+    assert "limit reached" in done.stdout and "fs.inotify.max_user_watches" in done.stdout, done
