@@ -185,13 +185,15 @@ class WatchfilesWatcher(EventWatcher):
         settings: dict[str, t.Any] = {"watch_filter": None, "recursive": False, "ignore_permission_denied": False}
         settings |= {"debounce": 200, "step": 50, "rust_timeout": 500, "yield_on_timeout": True}
         settings |= {"stop_event": self._end, "raise_interrupt": False}
+        readable = [place for place in places if os.access(place, os.R_OK) or not os.path.exists(place)]
         caught_up = False
-        for changes in watch(*sorted(place for place in places if os.access(place, os.R_OK)), **settings):
+        for changes in watch(*sorted(readable), **settings):
             new = [path for kind, path in changes if kind != Change.deleted and self.look_at(path, found)]
+            now = self.watched.places_beside()
             if not caught_up:
                 self.catch_up(found)
-                caught_up = True
-            if new or not self.watched.places_beside() <= places:
+                now, caught_up = self.watched.places(), True  # some may have come before their parents were watched
+            if new or not now <= places:
                 return
 
 
@@ -228,7 +230,8 @@ class WatchdogWatcher(EventWatcher):
                 lost = self._forget(gone, watches, observer)
                 if not watches or lost or new.is_set() or not self.watched.places_beside() <= watches.keys():
                     new.clear()
-                    for place in sorted(self.watched.places() - watches.keys()):  # parents tell of what comes after
+                    for place in sorted(self.watched.places() - watches.keys()):
+                        new.set()  # look once more: others may have come before their parents were watched
                         with contextlib.suppress(FileNotFoundError):  # gone already
                             watches[place] = observer.schedule(Handler(), place, follow_symlink=True)
                     self.catch_up(found)
