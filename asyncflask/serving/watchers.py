@@ -230,11 +230,13 @@ class WatchdogWatcher(EventWatcher):
                 lost = self._forget(gone, watches, observer)
                 if not watches or lost or new.is_set() or not self.watched.places_beside() <= watches.keys():
                     new.clear()
-                    for place in sorted(self.watched.places() - watches.keys()):
-                        new.set()  # look once more: others may have come before their parents were watched
+                    fresh = sorted(self.watched.places() - watches.keys())
+                    for place in fresh:
                         with contextlib.suppress(FileNotFoundError):  # gone already
                             watches[place] = observer.schedule(Handler(), place, follow_symlink=True)
-                    self.catch_up(found)
+                    if fresh:
+                        self.catch_up(found)
+                        new.set()  # look once more: others may have come before their parents were watched
                 self._end.wait(0.25)
         finally:
             observer.stop()

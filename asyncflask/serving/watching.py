@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,8 @@ class Watched:
     def __init__(self, extra: Iterable[str] = (), exclude: Iterable[str] = (), loaded: Iterable[str] = ()) -> None:
         extra = [os.path.abspath(path) for path in extra]
         self.exclude: tuple[str, ...] = tuple(exclude)
+        patterns = "|".join(fnmatch.translate(os.path.normcase(pattern)) for pattern in self.exclude)
+        self._exclude: re.Pattern[str] | None = re.compile(patterns) if patterns else None
         self.files: set[str] = {path for path in extra if not os.path.isdir(path)}
         self.roots: list[str] = sorted(
             {os.path.abspath(path) for path in (*sys.path, *extra) if os.path.isdir(path or ".")}
@@ -83,7 +86,7 @@ class Watched:
         return {folder for folder in beside if os.path.isdir(folder)}
 
     def _excluded(self, path: str) -> bool:
-        return any(fnmatch.fnmatch(path, pattern) for pattern in self.exclude)
+        return self._exclude is not None and self._exclude.match(os.path.normcase(path)) is not None
 
 
 def _installed(path: str) -> bool:

@@ -300,6 +300,8 @@ def test_an_idle_reloader_costs_next_to_nothing(project, run, kind):
         for name in range(100):
             project(f"package{folder}/module{name}.py", "")
     program = run(f"reloader_type='{kind}'")
+    project("helper.py", "answer = 'two'")
+    program.get_until("two")  # it has looked for all of them, which it does once
 
     def cpu():
         with open(f"/proc/{program.process.pid}/stat") as file:
