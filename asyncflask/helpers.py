@@ -233,10 +233,11 @@ def send_from_directory(directory: FilePath, path: FilePath, **kwargs: t.Any) ->
     """
     _check_file_name(path)
     options = _prepare_send_file_kwargs(**kwargs)
-    full = safe_join(os.fspath(directory), os.fspath(path)) or ""
-    send = partial(werkzeug.utils.send_from_directory, directory, path, **options)
+    full = safe_join(os.fspath(directory), os.fspath(path))
+    if full is None or not os.path.isfile(full := os.path.join(options["_root_path"], full)):
+        raise werkzeug.exceptions.NotFound()
     try:
-        return t.cast("Response", sent_as_seen(os.path.join(options["_root_path"], full), send))
+        return t.cast("Response", sent_as_seen(full, partial(werkzeug.utils.send_file, full, **options)))
     except FileNotFoundError as error:  # it went between the look and the opening
         raise werkzeug.exceptions.NotFound() from error
 

@@ -75,15 +75,18 @@ class Pace:
         self._sent_at = 0.0
         self._over = False
 
-    async def __call__(self, message: Message) -> None:
-        """Send a message. Raises OSError if the client has left, or has been given up."""
+    def __call__(self, message: Message) -> t.Coroutine[t.Any, t.Any, None]:
+        """Send a message. Raises OSError, when awaited, if the client has left, or has been given up."""
         if self._heartbeat is None or self._listener is None:
-            return await self._deliver(message)
+            return self._deliver(message)
+        return self._deliver_beating(message, self._listener, self._heartbeat)
+
+    async def _deliver_beating(self, message: Message, listener: Listener, heartbeat: tuple[float, bytes]) -> None:
         async with self._lock:
             await self._deliver(message)
             self._sent_at = asyncio.get_running_loop().time()
         if message["type"] == "http.response.start":
-            self._listener.keep(asyncio.get_running_loop().create_task(self._beat(self._listener, *self._heartbeat)))
+            listener.keep(asyncio.get_running_loop().create_task(self._beat(listener, *heartbeat)))
         elif not message.get("more_body", False):
             self._over = True
 

@@ -155,7 +155,16 @@ async def _send_pieces(response: Response, bridge: Bridge, context: Context, sen
     taken = 0
     pieces = context.run(_pieces, response)
     following = _read if response.reads_file else _next
-    while (piece := await InContext(following(pieces), context, bridge)) is not _END:
+    while True:
+        step = following(pieces)
+        try:
+            wish = context.run(step.send, None)
+        except StopIteration as end:  # the usual case: there is nothing to wait for
+            piece = end.value
+        else:
+            piece = await InContext(step, context, bridge, wish)
+        if piece is _END:
+            return
         if listener.gone:
             return
         if piece:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import typing as t
 from functools import partial
 from inspect import CO_COROUTINE, iscoroutinefunction, unwrap
+from itertools import groupby
+from operator import itemgetter
 from types import FunctionType, MethodType
 from weakref import WeakMethod, ref
 
-from ..ctx import INLINE, LOOP, WORKER, Lane
+from ..ctx import INLINE, LATE, LOOP, WORKER, Lane
 from ..lazy import late_module
 from ..sessions import SessionsAhead, interface_stays
 from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down, connections
@@ -35,6 +37,8 @@ else:
 
 Step = tuple[t.Callable[..., t.Any], bool]
 """A function, and whether it is a coroutine function."""
+
+Functions = tuple[t.Callable[..., t.Any], ...]
 
 
 def is_async(function: t.Callable[..., t.Any]) -> bool:
@@ -80,6 +84,54 @@ def begin(lane: Lane, function: t.Callable[..., t.Any], asynchronous: bool, *arg
 async def _hop(lane: Lane, function: t.Callable[..., t.Any], args: tuple[t.Any, ...]) -> t.Any:
     result = await InThread(function, args, lane.side)
     return await result if hasattr(result, "__await__") else result
+
+
+def together(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return before hooks for requests whose sync ones go to a thread: those that follow each other, in one hop."""
+    return _joined(steps, _until_answered)
+
+
+def chained(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """As `together`, for after hooks."""
+    return _joined(steps, _one_by_one)
+
+
+def _joined(steps: tuple[Step, ...], in_turn: t.Callable[..., t.Any]) -> tuple[Step, ...]:
+    joined: list[Step] = []
+    for asynchronous, group in groupby(steps, key=itemgetter(1)):
+        these = list(group)
+        if asynchronous or len(these) == 1:
+            joined += these
+        else:
+            joined.append((partial(in_turn, tuple(function for function, _ in these)), False))
+    return tuple(joined)
+
+
+def _until_answered(functions: Functions) -> t.Any:
+    for at, function in enumerate(functions, 1):
+        value = function()
+        if value is not None:
+            # What a sync function returns may be awaitable, and come to None.
+            is_open = at < len(functions) and hasattr(value, "__await__")
+            return _and_then(value, functions[at:]) if is_open else value
+    return None
+
+
+async def _and_then(value: t.Awaitable[t.Any], rest: Functions) -> t.Any:
+    answer = await value
+    return await _hop(LOOP, _until_answered, (rest,)) if answer is None else answer
+
+
+def _one_by_one(functions: Functions, response: t.Any) -> t.Any:
+    for at, function in enumerate(functions, 1):
+        response = function(response)
+        if at < len(functions) and hasattr(response, "__await__"):
+            return _and_on(response, functions[at:])
+    return response
+
+
+async def _and_on(response: t.Awaitable[t.Any], rest: Functions) -> t.Any:
+    return await _hop(LATE, _one_by_one, (rest, await response))
 
 
 async def call(lane: Lane, function: t.Callable[..., t.Any], asynchronous: bool, *args: t.Any) -> t.Any:
@@ -132,11 +184,11 @@ class Plan:
     """
 
     __slots__ = (
-        "after", "answers_options", "app_teardown", "app_tearing_down", "before", "body_limit", "body_timeout",
-        "endpoint", "ends_app", "ends_request", "finished", "full_dispatch", "goes_straight", "is_eager", "lane",
-        "makes", "number", "on_disconnect", "opens", "plain", "prepares", "preprocesses", "processes", "rule",
-        "sole_before", "started", "stream_body", "teardown", "tearing_down", "tears_down", "thread_limit",
-        "url_processors", "version", "view", "view_is_async",
+        "after", "after_hopping", "answers_options", "app_teardown", "app_tearing_down", "before", "before_hopping",
+        "body_limit", "body_timeout", "endpoint", "ends_app", "ends_request", "finished", "full_dispatch",
+        "goes_straight", "is_eager", "lane", "makes", "number", "on_disconnect", "opens", "plain", "prepares",
+        "preprocesses", "processes", "rule", "sole_before", "started", "stream_body", "teardown", "tearing_down",
+        "tears_down", "thread_limit", "url_processors", "version", "view", "view_is_async",
     )  # fmt: skip
 
     number: int
@@ -146,6 +198,9 @@ class Plan:
     #: the before hook, if there is one only, and all there is to do is to await it; so of requests on the loop
     sole_before: t.Callable[[], t.Awaitable[t.Any]] | None
     after: tuple[Step, ...]
+    #: the same for lanes that hop, with sync hooks that follow each other as one
+    before_hopping: tuple[Step, ...]
+    after_hopping: tuple[Step, ...]
     teardown: tuple[Step, ...]
     app_teardown: tuple[Step, ...]
     #: who hears the signals that each request sends
@@ -206,6 +261,7 @@ class Plan:
         self.started = hearers(app, stages.started)
         self.prepares = self.preprocesses or bool(self.started)
         self.after = _steps(app, (f for s in inner_first for f in reversed(after.get(s, ()))))
+        self.before_hopping, self.after_hopping = together(self.before), chained(self.after)
         self.is_eager = not (app.session_opens_lazily and interface_stays(app))
         self.opens = self.is_eager or appcontext_pushed.has_receivers_for(app)
         self.processes = bool(self.after or stages.processes or self.is_eager)
@@ -324,7 +380,7 @@ async def preprocess(ctx: AppContext) -> ResponseReturnValue | None:
     plan = ctx.plan
     for process in plan.url_processors:
         await call(ctx.lane, process, is_async(process), ctx.request.endpoint, ctx.request.view_args)
-    for function, asynchronous in plan.before:
+    for function, asynchronous in plan.before_hopping if ctx.lane.hops else plan.before:
         if asynchronous and ctx.lane.on_loop:
             value = await function()
         elif hasattr(value := begin(ctx.lane, function, asynchronous), "__await__"):

@@ -258,7 +258,7 @@ async def process(ctx: AppContext, response: R, announces: bool = False) -> R:
         response = await _after_this_request(ctx, ctx.after_functions, response)
     if plan.number != plan.version.number:
         plan = renewed(ctx)
-    for function, asynchronous in plan.after:
+    for function, asynchronous in plan.after_hopping if lane.hops else plan.after:
         if asynchronous and lane.on_loop:
             response = await function(response)
         elif hasattr(response := begin(lane, function, asynchronous, response), "__await__"):

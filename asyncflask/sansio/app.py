@@ -22,7 +22,7 @@ from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..lazy import late
 from ..logging import create_logger
 from ..signals import connections
-from ..wrappers.response import redirect
+from ..wrappers.redirect import redirect
 from .options import check_rule_options, check_websocket_options, take_route_options
 from .rule import Rule
 from .scaffold import AnyView, Folder, Scaffold, endpoint_of, find_package, setupmethod

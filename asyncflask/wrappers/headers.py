@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from werkzeug.http import dump_cookie, http_date
+from werkzeug.http import dump_cookie, http_date, is_entity_header
 from werkzeug.urls import iri_to_uri
 from werkzeug.utils import get_content_type
 
@@ -27,6 +27,9 @@ URI_PLAIN = re.compile(r"/(?:[\w.~%!$&'()*+,:;=@-][\w.~%!$&'()*+,:;=@/-]*)?(?:\?
 
 # Headers whose values `get_wsgi_headers` changes.
 REWRITTEN = frozenset({b"location", b"content-location"})
+
+# Of those about the body, what is sent without it (`remove_entity_headers`).
+KEPT_BY_304 = frozenset({"expires", "content-location"})
 
 Pair = tuple[bytes, bytes]
 
@@ -110,6 +113,13 @@ def encode_all(headers: Iterable[tuple[str, str]]) -> list[Pair] | None:
         else:
             pairs.append((key, encode_value(name, value)))
     return pairs
+
+
+def headers_without_body(headers: Iterable[tuple[str, str]], status: int) -> list[tuple[str, str]]:
+    """Those that Werkzeug's ``get_wsgi_headers`` leaves with a status that has no body, 204 or 304."""
+    if status == 204:
+        return [pair for pair in headers if pair[0].lower() != "content-length"]
+    return [pair for pair in headers if not is_entity_header(pair[0]) or pair[0].lower() in KEPT_BY_304]
 
 
 class ContentType(NamedTuple):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.datastructures import Headers
 from werkzeug.http import http_date
-from werkzeug.utils import redirect as make_redirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import json
@@ -27,6 +26,7 @@ from .headers import (
     content_type_for,
     encode_all,
     encode_headers,
+    headers_without_body,
     is_uri,
     plain_cookie,
 )
@@ -441,10 +441,11 @@ class Response(Recast, BaseResponse):
             raise ValueError(
                 f"A response cannot be sent with the status {self.status!r}: its code must be from 200 to 599."
             )
-        if is_ordinary(status) and not self.reads_environ:
-            pairs = encode_all(self.headers)
+        has_body = is_ordinary(status)
+        if not self.reads_environ and (has_body or status == 204 or status == 304):
+            pairs = encode_all(self.headers if has_body else headers_without_body(self.headers, status))
             if pairs is not None:  # the usual case, without the copying of get_wsgi_headers
-                has_length = b"content-length" in dict(pairs)
+                has_length = b"content-length" in dict(pairs) or not has_body
                 if not has_length and self.automatically_set_content_length and self.is_sequence:
                     pairs.append((b"content-length", b"%d" % sum(map(len, self.iter_encoded()))))
                 return status, pairs
@@ -556,26 +557,6 @@ def untouched(kind: type[Response], body: bytes, content_type: ContentType) -> R
     """As ``kind(body, content_type=...)``, for a class of which `is_sent_plainly` is true."""
     response = new(kind)
     response._plain = body, 200, content_type, (), (), ()
-    return response
-
-
-class Redirect:
-    """What Werkzeug's ``redirect`` makes a response of."""
-
-    def __init__(self, body: str, status: int, mimetype: str) -> None:
-        self.body = body
-        self.status = status
-        self.mimetype = mimetype
-        self.headers: dict[str, str] = {}
-
-
-def redirect(location: str, code: int, kind: type[BaseResponse]) -> BaseResponse:
-    """Return Werkzeug's ``redirect`` as a response of a class, not made in full if that is as ours."""
-    if not getattr(kind, "is_made_as_ours", False) or type(location) is not str or not is_uri(location):
-        return make_redirect(location, code, kind)
-    made = cast(Redirect, make_redirect(location, code, cast("type[BaseResponse]", Redirect)))
-    response = cast("type[Response]", kind)(made.body, made.status, mimetype=made.mimetype)
-    response.amend(headers=made.headers)
     return response
 
 

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from asyncflask.wrappers import Request, Response
 from asyncflask.wrappers import response as response_module
-from asyncflask.wrappers.response import redirect
+from asyncflask.wrappers.redirect import redirect
 
 
 class Model(BaseResponse):
@@ -651,3 +651,21 @@ def test_cookies_are_set_alike_whether_a_response_was_looked_at_or_not():
         response.delete_cookie("c")
     assert untouched.asgi_answer("GET") == touched.asgi_answer("GET")
     assert len(untouched.headers.getlist("Set-Cookie")) == 3
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_what_is_left_without_a_body_is_what_werkzeug_leaves(status):
+    names = (
+        "ETag",
+        "Content-Length",
+        "content-language",
+        "Last-Modified",
+        "Allow",
+        "Expires",
+        "Content-Location",
+        "X-A",
+    )
+    headers = [(name, f"/{name} é") for name in names]
+    made, model = Response("body", status, headers), BaseResponse("body", status, headers, mimetype="text/html")
+    expected = [(name.lower().encode(), value.encode("latin-1")) for name, value in model.get_wsgi_headers({})]
+    assert made.asgi_answer("GET")[:3] == (status, expected, b"")
