@@ -46,6 +46,10 @@ def respond(
     return _BodyInContext(context.run(response, environ, start_response), context, end)
 
 
+_END: t.Any = object()
+"""What stands for the end of a body; None may be a wrong piece of it, which the server refuses."""
+
+
 class _BodyInContext:
     """An iterable that takes each of its steps in a given Context, and closes there, once."""
 
@@ -61,13 +65,13 @@ class _BodyInContext:
     def __next__(self) -> bytes:
         if self._steps is None:
             self._steps = t.cast("t.Iterator[bytes]", self._context.run(iter, self._body))
-        piece = None
+        piece: bytes = _END
         try:
-            piece = self._context.run(next, self._steps, None)
+            piece = self._context.run(next, self._steps, _END)
         finally:
-            if piece is None:
+            if piece is _END:
                 self._end_request()
-        if piece is None:
+        if piece is _END:
             raise StopIteration
         return piece
 
@@ -99,23 +103,23 @@ class _AwaitedBody:
     def __next__(self) -> bytes:
         if self._empty:
             raise StopIteration
-        piece: bytes | None = None
+        piece: bytes = _END
         try:
             piece = self._bridge.run(self._step(), self._context)
         finally:
-            if piece is None:
+            if piece is _END:
                 self._empty = True
                 self._end_request()
-        if piece is None:
+        if piece is _END:
             raise StopIteration
         return piece
 
-    async def _step(self) -> bytes | None:
+    async def _step(self) -> bytes:
         if self._steps is None:
             self._steps = aiter(self._source)
         async for piece in self._steps:
             return piece.encode() if isinstance(piece, str) else t.cast(bytes, piece)
-        return None
+        return t.cast(bytes, _END)
 
     def close(self) -> None:
         """End the iterator, and run what was registered to be called on close."""

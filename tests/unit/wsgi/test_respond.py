@@ -106,6 +106,22 @@ def test_an_async_stream_is_awaited_in_the_context(server):
     assert seen == ["closed changed", "called changed"]
 
 
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_wrong_piece_does_not_pass_for_the_end(server, kind):
+    def pieces():
+        yield b"a"
+        yield None
+        yield b"b"
+
+    async def async_pieces():
+        for piece in pieces():
+            yield piece
+
+    body = server.start(Response(pieces() if kind == "sync" else async_pieces()))
+    assert [*body] == [b"a", None, b"b"]  # a server refuses the second
+    body.close()
+
+
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
 def test_an_async_stream_that_must_not_be_sent_is_closed(server, method, status):
     seen = []
