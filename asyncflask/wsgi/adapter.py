@@ -24,6 +24,8 @@ class WSGIAdapter:
         wsgi_app: any WSGI application.
         pool: the threads to use; by default 40 of its own, which end with the server's lifespan.
         bridge_for: gives the bridge to work through for the running loop, instead of a pool.
+        raises: let out what the callable raises before its answer has begun, as ASGI applications do; else it is logged
+            and answered by 500.
 
     Bodies are streamed in both directions, as fast as the slower side. Where the pool refuses a request the answer
     is 503 with ``Retry-After``. Websockets are refused. A request of the sync test client runs in the client's thread.
@@ -36,12 +38,14 @@ class WSGIAdapter:
         *,
         pool: WorkerPool | None = None,
         bridge_for: t.Callable[[asyncio.AbstractEventLoop], Bridge] | None = None,
+        raises: bool = False,
     ) -> None:
         if not callable(wsgi_app):
             raise TypeError(f"WSGIAdapter needs a WSGI callable, not {wsgi_app!r}.")
         if pool is not None and bridge_for is not None:
             raise TypeError("Give WSGIAdapter either a pool or bridge_for, not both.")
         self.wsgi_app = wsgi_app
+        self.raises = raises
         self._own_pool = WorkerPool(name="asyncflask-wsgi") if pool is None and bridge_for is None else None
         self._pool = pool or self._own_pool
         self._bridge_for = bridge_for or self._pool_bridge
@@ -67,7 +71,7 @@ class WSGIAdapter:
             return await _answer(send, 400, f"{fault.description}\n".encode(), (b"connection", b"close"))
         link = scope.get(CLIENT)
         bridge: Bridge = self._bridge_for(asyncio.get_running_loop()) if link is None else link.bridge
-        exchange = Exchange(self.wsgi_app, scope, headers, bridge, receive, send)
+        exchange = Exchange(self.wsgi_app, scope, headers, bridge, receive, send, self.raises)
         try:
             job = bridge.submit(copy_context().run, exchange.work)
         except QueueFull:

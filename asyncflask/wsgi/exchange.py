@@ -4,7 +4,7 @@ The rules of PEP 3333 that everything here follows:
 
 - The header goes out with the first piece of body that is not empty, or at the end. Until then it may be replaced.
 - Every piece is sent without waiting for the next; the worker waits where the client is slow.
-- An error before the header was sent is a 500; one after it cuts the answer off, which then must not end cleanly.
+- An error before the header was sent is a 500, or let out for whoever called to see to; one after it cuts the answer off, which then must not end cleanly.
 - Whatever happens, ``close()`` of what the application returned is called once, in the thread that iterated it.
 """
 
@@ -39,6 +39,7 @@ class Exchange:
         bridge: Bridge,
         receive: Receive,
         send: Send,
+        raises: bool = False,
     ) -> None:
         self.wsgi_app = wsgi_app
         self.bridge = bridge
@@ -49,9 +50,10 @@ class Exchange:
         self.input: Input = Input(inbox, self._wait)
         root_path, path = split_path(scope)
         self.environ: dict[str, t.Any] = environ_from_scope(scope, path, root_path, io.BufferedReader(self.input))
-        self.debugger: t.Any = scope.get(DEBUGGER)
-        if self.debugger is not None:
-            self.environ["werkzeug.debug.preserve_context"] = self.debugger
+        debugger = scope.get(DEBUGGER)
+        self.raises: bool = raises or debugger is not None
+        if debugger is not None:
+            self.environ["werkzeug.debug.preserve_context"] = debugger
         self.is_head: bool = scope["method"] == "HEAD"
         self.head: Head | None = None
         if not may_have_body(scope, headers):
@@ -97,7 +99,7 @@ class Exchange:
             method, path = self.environ["REQUEST_METHOD"], self.environ["PATH_INFO"]
             if self.outbox.gone or self.inbox.cut:
                 log.debug("The client left, then the WSGI application failed: %s %r", method, path, exc_info=error)
-            elif self.debugger is not None or (self.outbox.started and not self.outbox.finished):
+            elif (self.raises and isinstance(error, Exception)) or (self.outbox.started and not self.outbox.finished):
                 raise
             else:
                 log.error("The WSGI application failed: %s %r", method, path, exc_info=error)

@@ -253,3 +253,16 @@ def test_what_a_view_must_not_return(app, asked, view_kind):
         asked("/none")
     with pytest.raises(TypeError, match="but it was a int"):
         asked("/int")
+
+
+def test_an_error_that_the_app_lets_out_passes_wsgi_middleware(app, asked):
+    ours = app.wsgi_app
+    app.wsgi_app = lambda environ, start_response: ours(environ, start_response)
+    app.testing = True
+
+    @app.get("/")
+    def view():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asked("/")

@@ -345,6 +345,15 @@ def test_an_error_before_the_header_is_a_500_and_logged(error, caplog):
     assert record.exc_info[1] is error
 
 
+def test_an_error_before_the_header_is_let_out_where_that_is_asked_for(pool):
+    def app(environ, start_response):
+        plain(start_response)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ask(app, pool=pool, raises=True)
+
+
 def test_an_error_in_the_middle_cuts_the_answer_off():
     body = Body()
 
