@@ -89,10 +89,10 @@ async def _open(ctx: AppContext) -> None:
             raise error
         finally:
             del error
-    await open_session(ctx)
     if appcontext_pushed.receivers:
         await emit(ctx, appcontext_pushed)
         renewed(ctx)
+    await open_session(ctx)
     if not ctx.app._got_first_request:
         ctx.app._got_first_request = True
 

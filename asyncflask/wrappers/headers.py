@@ -210,5 +210,5 @@ def check_cookie_part(part: str, value: str | None) -> None:
     Raises:
         ValueError: ``value`` has a ``;`` or a control character in it.
     """
-    if value is not None and COOKIE_BREAKS.search(value) is not None:
+    if value and COOKIE_BREAKS.search(value) is not None:
         raise ValueError(f"The {part} of a cookie must not contain ';' or control characters, as {value!r} does.")

@@ -51,6 +51,7 @@ SEAMS = (
     "__setattr__",
     "_clean_status",
     "calculate_content_length",
+    "close",
     "direct_passthrough",
     "get_app_iter",
     "get_wsgi_headers",

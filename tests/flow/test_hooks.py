@@ -236,6 +236,20 @@ def test_what_a_response_class_does_when_it_makes_one_takes_place(app, asked, co
     assert [headers[name] for name in ("Content-Type", "X-A") if name in headers] == told
 
 
+@pytest.mark.parametrize("path", ["/", "/nothing"])
+def test_a_response_class_is_told_to_close(app, asked, colour, path):
+    closed = []
+
+    class Own(app.response_class):
+        def close(self):
+            closed.append(self.status_code)
+            super().close()
+
+    app.response_class = Own
+    app.add_url_rule("/", "view", as_colour(colour, lambda: "text"))
+    assert asked(path).status in closed
+
+
 def test_a_default_mimetype_that_cannot_be_sent_fails_where_it_is_used(app, asked, colour):
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.logger.disabled = True

@@ -251,6 +251,7 @@ OPTIONS = [
     ("SESSION_COOKIE_NAME", "own", lambda pair, attributes: pair.startswith("own=")),
     ("SESSION_COOKIE_NAME", "session", lambda pair, attributes: pair.startswith("session=")),
     ("SESSION_COOKIE_DOMAIN", "example.com", lambda pair, attributes: attributes["domain"] == "example.com"),
+    ("SESSION_COOKIE_DOMAIN", False, lambda pair, attributes: "domain" not in attributes),
     ("SESSION_COOKIE_DOMAIN", None, lambda pair, attributes: "domain" not in attributes),
     ("SESSION_COOKIE_PATH", "/def", lambda pair, attributes: attributes["path"] == "/def"),
     ("SESSION_COOKIE_PATH", None, lambda pair, attributes: attributes["path"] == "/"),

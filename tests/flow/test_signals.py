@@ -17,6 +17,7 @@ from asyncflask import (
     stream_template_string,
 )
 from asyncflask.pipeline import hooks
+from asyncflask.sessions import SessionInterface
 
 from .colours import COLOURS, both
 
@@ -329,6 +330,18 @@ def test_receivers_may_set_up_until_the_first_request_is_handled(app, asked, col
     ):
         assert [asked(f"/{colour}").status for _ in range(2)] == [200, 200]
     assert ran == ["before"] * 2
+
+
+def test_a_context_is_announced_before_a_session_is_opened(app, asked, hear):
+    heard = hear("appcontext_pushed")
+
+    class Interface(SessionInterface):
+        def open_session(self, app, request):
+            heard.append("opened")
+
+    app.session_interface = Interface()
+    assert asked("/").status == 404
+    assert len(heard) > 1 and heard.index("opened") == len(heard) - 1
 
 
 def test_an_error_of_a_receiver_is_an_error_of_the_request(app, asked, colour):
