@@ -264,7 +264,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         else:
             from .wsgi import WSGIAdapter  # seldom needed
 
-            await WSGIAdapter(self.wsgi_app, bridge_for=lambda loop: self.bridge())(scope, receive, send)
+            await WSGIAdapter(self.wsgi_app, bridge_for=lambda loop: self.bridge(), raises=True)(scope, receive, send)
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
         """Serve one request under a WSGI server, ``async def`` handlers included (PEP 3333).
@@ -288,7 +288,8 @@ class App(Resources, Lifetimes, Testable, SansioApp):
             return t.cast(HTTPException, ctx.request.routing_exception)(environ, start_response)
         if ctx.plan.thread_limit is not None:
             limit.tell_of_no_limit(self, ctx.plan.rule)
-        if ctx.request.url_rule is not None and ctx.plan.view_is_async:  # reading waits, which a view on a loop cannot
+        wanted = ctx.request.url_rule is not None or ctx.plan.is_seen_anyway(self)
+        if wanted and ctx.plan.reads_on_loop:  # reading waits, which code on a loop cannot
             most = self.config["MAX_CONTENT_LENGTH"]
             if ctx.plan.stream_body:
                 read_on_demand(ctx.request, most, bridge)

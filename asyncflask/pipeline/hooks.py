@@ -16,7 +16,13 @@ from weakref import WeakMethod, ref
 from ..ctx import INLINE, LATE, LOOP, WORKER, Lane
 from ..lazy import late_module
 from ..sessions import SessionsAhead, interface_stays
-from ..signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down, connections
+from ..signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    connections,
+    got_request_exception,
+)
 from ..threads import InThread, OnLoop, run_anywhere, run_async
 from .limit import in_time
 from .plainly import Plainly
@@ -187,8 +193,8 @@ class Plan:
         "after", "after_hopping", "answers_options", "app_teardown", "app_tearing_down", "before", "before_hopping",
         "body_limit", "body_timeout", "endpoint", "ends_app", "ends_request", "finished", "full_dispatch",
         "goes_straight", "is_eager", "lane", "makes", "number", "on_disconnect", "opens", "plain", "prepares",
-        "preprocesses", "processes", "rule", "sole_before", "started", "stream_body", "teardown", "tearing_down",
-        "tears_down", "thread_limit", "url_processors", "version", "view", "view_is_async",
+        "preprocesses", "processes", "reads_on_loop", "rule", "sole_before", "started", "stream_body", "teardown",
+        "tearing_down", "tears_down", "thread_limit", "url_processors", "version", "view", "view_is_async",
     )  # fmt: skip
 
     number: int
@@ -271,6 +277,8 @@ class Plan:
         looked_at = self.processes or bool(self.finished or layers) or stages.sees_responses
         self.makes = Plainly.of(app) if stages.makes_responses else None
         self.plain = None if looked_at else self.makes
+        #: whether code on a loop may want the body
+        self.reads_on_loop: bool = self.view_is_async or (not self.stream_body and self._has_async_steps(app))
         blocking = stages.sync_overrides or not all(asynchronous for _, asynchronous in layers)
         self.lane = self._choose_lane(app, getattr(rule, "threaded", None), stages, blocking)
         self.goes_straight = self.lane is not WORKER and self.on_disconnect == "finish"
@@ -294,6 +302,12 @@ class Plan:
             layers = (*_steps(app, functions), *_steps(app, getattr(rule, "middleware", ())))
         self.full_dispatch = stages.around(layers, stages.full_dispatch) if layers else stages.full_dispatch
         return layers
+
+    def is_seen_anyway(self, app: App) -> bool:
+        """Whether code of the app may look at a request that no rule takes: hooks, receivers, error handlers."""
+        around = self.plain is None or self.prepares or self.opens or self.tears_down
+        handlers = app.error_handler_spec.get(None, {}).values()
+        return around or any(handlers) or got_request_exception.has_receivers_for(app) or bool(app.stages.replaced)
 
     def _limit(self, seconds: float | None) -> float | None:
         if not seconds or self.view is None:

@@ -7,8 +7,9 @@ import io
 from threading import get_ident
 
 import pytest
+from werkzeug.exceptions import HTTPException
 
-from asyncflask import request
+from asyncflask import request, signals
 from asyncflask.wrappers import body as body_module
 
 from .asking import BY_WAY, Client, ask, environ_of
@@ -135,6 +136,53 @@ def test_nothing_is_read_for_what_is_not_found(app):
 
     assert asyncio.run(refused("/nothing", "POST")) == (404, [])
     assert asyncio.run(refused("/", "PUT")) == (405, [])
+
+
+def looker(app, colour, where, seen):
+    """Register a function that reads the body, where no view may be: a hook, an error handler, a receiver."""
+
+    def look(*given, **named):
+        seen.append(request.stream.read())
+        return given[0] if where == "after_request" else None if where != "errorhandler" else "handled"
+
+    async def look_async(*given, **named):
+        return look(*given, **named)
+
+    function = look if colour == "def" else look_async
+    if where == "request_started":
+        signals.request_started.connect(function, app)
+    elif where == "errorhandler":
+        app.register_error_handler(HTTPException, function)
+    else:
+        getattr(app, where)(function)
+    return function  # which signals hold weakly
+
+
+WHERE = ("before_request", "after_request", "teardown_request", "errorhandler", "request_started")
+
+
+@pytest.mark.parametrize("under", ["no middleware", "WSGI middleware"])
+@pytest.mark.parametrize("where", WHERE)
+def test_what_looks_at_a_request_without_a_view_has_its_body(app, asked, colour, where, under):
+    seen = []
+    held = looker(app, colour, where, seen)
+    if under == "WSGI middleware":
+        ours = app.wsgi_app
+        app.wsgi_app = lambda environ, start_response: ours(environ, start_response)
+    add(app, "def", lambda: "ok")
+    asked("/nothing", "POST", data=b"body")
+    asked("/", "PUT", data=b"body")
+    assert seen == [b"body"] * 2, held
+
+
+def test_async_hooks_of_a_def_view_have_the_body_behind_wsgi_middleware(app, asked):
+    seen = []
+    ours = app.wsgi_app
+    app.wsgi_app = lambda environ, start_response: ours(environ, start_response)
+    looker(app, "async", "before_request", seen)
+    add(app, "def", lambda: "ok")
+    assert asked("/", "POST", data=b"body").text == "ok"
+    assert seen == [b"body"]
 
 
 async def test_a_sync_view_reads_a_streamed_body(app):
