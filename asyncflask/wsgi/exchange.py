@@ -4,7 +4,8 @@ The rules of PEP 3333 that everything here follows:
 
 - The header goes out with the first piece of body that is not empty, or at the end. Until then it may be replaced.
 - Every piece is sent without waiting for the next; the worker waits where the client is slow.
-- An error before the header was sent is a 500, or let out for whoever called to see to; one after it cuts the answer off, which then must not end cleanly.
+- An error before the header was sent is a 500, or let out for the caller to see to; one after it cuts the answer off,
+  which then must not end cleanly.
 - Whatever happens, ``close()`` of what the application returned is called once, in the thread that iterated it.
 """
 
