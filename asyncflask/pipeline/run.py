@@ -89,7 +89,7 @@ async def _open(ctx: AppContext) -> None:
             raise error
         finally:
             del error
-    if appcontext_pushed.receivers:
+    if appcontext_pushed.receivers and ctx.app_owner is ctx:
         await emit(ctx, appcontext_pushed)
         renewed(ctx)
     await open_session(ctx)

@@ -344,6 +344,17 @@ def test_a_context_is_announced_before_a_session_is_opened(app, asked, hear):
     assert len(heard) > 1 and heard.index("opened") == len(heard) - 1
 
 
+@pytest.mark.parametrize("transport", ["asgi", "wsgi"])
+def test_an_application_context_that_requests_join_is_announced_once(app, hear, transport):
+    heard = hear("appcontext_pushed", "appcontext_popped")
+    both(app, lambda: "")
+    with app.app_context():
+        for colour in COLOURS:
+            assert app.test_client(transport=transport).get(f"/{colour}").status_code == 200
+        assert [name for name, *_ in heard] == ["appcontext_pushed"] * hear.times
+    assert [name for name, *_ in heard[hear.times :]] == ["appcontext_popped"] * hear.times
+
+
 def test_an_error_of_a_receiver_is_an_error_of_the_request(app, asked, colour):
     def receiver(sender, **values):
         raise LookupError("in a receiver")
