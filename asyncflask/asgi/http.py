@@ -172,8 +172,9 @@ async def refuse(send: Send, error: HTTPException) -> None:
 async def _take_body(app: App, ctx: ServedContext, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
     length = headers.get(b"content-length")
     declared = None if length is None else int(length)
-    if ctx.view_args is None and ctx.request.routing_exception is not None and not ctx.plan.is_seen_anyway(app):
-        return  # no rule wants it, nor anything else
+    if ctx.view_args is None and ctx.request.routing_exception is not None:
+        if ctx.preserve is None and not ctx.plan.is_seen_anyway(app):
+            return  # no rule wants it, nor does anything else
     if declared == 0 or (declared is None and not may_have_body(scope, headers)):
         return
     plan, late, first = ctx.plan, None, None

@@ -175,6 +175,13 @@ def test_what_looks_at_a_request_without_a_view_has_its_body(app, asked, colour,
     assert seen == [b"body"] * 2, held
 
 
+@pytest.mark.parametrize("transport", ["asgi", "wsgi"])
+def test_a_test_sees_the_body_of_a_request_without_a_view(app, transport):
+    with app.test_client(transport=transport) as client:
+        assert client.post("/nothing", data=b"body").status_code == 404
+        assert request.get_data() == b"body"
+
+
 def test_async_hooks_of_a_def_view_have_the_body_behind_wsgi_middleware(app, asked):
     seen = []
     ours = app.wsgi_app
