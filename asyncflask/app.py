@@ -288,8 +288,8 @@ class App(Resources, Lifetimes, Testable, SansioApp):
             return t.cast(HTTPException, ctx.request.routing_exception)(environ, start_response)
         if ctx.plan.thread_limit is not None:
             limit.tell_of_no_limit(self, ctx.plan.rule)
-        wanted = ctx.request.url_rule is not None or ctx.plan.is_seen_anyway(self)
-        if wanted and ctx.plan.reads_on_loop:  # reading waits, which code on a loop cannot
+        # Reading waits, which code on a loop cannot.
+        if ctx.plan.reads_on_loop and (ctx.request.url_rule is not None or ctx.plan.is_seen_anyway(self)):
             most = self.config["MAX_CONTENT_LENGTH"]
             if ctx.plan.stream_body:
                 read_on_demand(ctx.request, most, bridge)

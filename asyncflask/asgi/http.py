@@ -172,9 +172,8 @@ async def refuse(send: Send, error: HTTPException) -> None:
 async def _take_body(app: App, ctx: ServedContext, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
     length = headers.get(b"content-length")
     declared = None if length is None else int(length)
-    if ctx.view_args is None and ctx.request.routing_exception is not None:
-        if ctx.preserve is None and not ctx.plan.is_seen_anyway(app):
-            return  # no rule wants it, nor does anything else
+    if ctx.view_args is None and _is_unseen(app, ctx):
+        return
     if declared == 0 or (declared is None and not may_have_body(scope, headers)):
         return
     plan, late, first = ctx.plan, None, None
@@ -201,6 +200,12 @@ async def _take_body(app: App, ctx: ServedContext, scope: Scope, headers: dict[b
         elif first is not None and not take_piece(body, first):
             await read_body(app, ctx, body, receive)
     _note_work(app, ctx, body, receive)
+
+
+def _is_unseen(app: App, ctx: ServedContext) -> bool:
+    """Whether no rule wants the request, and nobody else either: no hook or error handler, no test that keeps it."""
+    refused = ctx.request.routing_exception is not None
+    return refused and ctx.preserve is None and not ctx.plan.is_seen_anyway(app)
 
 
 def _stream_body(app: App, ctx: ServedContext, receive: Receive, declared: int | None) -> None:

@@ -227,6 +227,8 @@ class Plan:
     ends_request: bool
     ends_app: bool
     tears_down: bool
+    #: whether code on a loop may want the body
+    reads_on_loop: bool
     body_limit: int | None
     body_timeout: float | None
     #: how responses are made of plain values; None: only `make_response` can tell
@@ -277,8 +279,6 @@ class Plan:
         looked_at = self.processes or bool(self.finished or layers) or stages.sees_responses
         self.makes = Plainly.of(app) if stages.makes_responses else None
         self.plain = None if looked_at else self.makes
-        #: whether code on a loop may want the body
-        self.reads_on_loop: bool = self.view_is_async or (not self.stream_body and self._has_async_steps(app))
         blocking = stages.sync_overrides or not all(asynchronous for _, asynchronous in layers)
         self.lane = self._choose_lane(app, getattr(rule, "threaded", None), stages, blocking)
         self.goes_straight = self.lane is not WORKER and self.on_disconnect == "finish"
@@ -292,6 +292,7 @@ class Plan:
         replaced = "do_teardown_appcontext" in stages.replaced
         self.ends_app = bool(self.app_teardown or self.app_tearing_down) or replaced
         self.tears_down = self.ends_request or self.ends_app or appcontext_popped.has_receivers_for(app)
+        self.reads_on_loop = self.view_is_async or (not self.stream_body and self._has_async_steps(app))
 
     def _put_around(
         self, app: App, rule: Rule | None, scopes: tuple[str | None, ...], stages: Stages
