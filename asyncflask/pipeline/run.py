@@ -83,16 +83,16 @@ async def exchange(ctx: AppContext) -> None:
 
 
 async def _open(ctx: AppContext) -> None:
+    if appcontext_pushed.receivers and ctx.app_owner is ctx:
+        await emit(ctx, appcontext_pushed)
+        renewed(ctx)
+    await open_session(ctx)
     if (error := ctx.match_error) is not None:
         ctx.match_error = None
         try:
             raise error
         finally:
             del error
-    if appcontext_pushed.receivers and ctx.app_owner is ctx:
-        await emit(ctx, appcontext_pushed)
-        renewed(ctx)
-    await open_session(ctx)
     if not ctx.app._got_first_request:
         ctx.app._got_first_request = True
 

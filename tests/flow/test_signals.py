@@ -6,6 +6,7 @@ import asyncio
 import gc
 
 import pytest
+from werkzeug.routing import BaseConverter
 
 from asyncflask import (
     App,
@@ -332,7 +333,18 @@ def test_receivers_may_set_up_until_the_first_request_is_handled(app, asked, col
     assert ran == ["before"] * 2
 
 
-def test_a_context_is_announced_before_a_session_is_opened(app, asked, hear):
+@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/failing/x", 500)])
+def test_a_context_is_announced_before_a_session_is_opened_and_an_error_of_routing_is_raised(
+    app, asked, hear, path, status
+):
+    class Failing(BaseConverter):
+        def to_python(self, value):
+            raise ZeroDivisionError
+
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.logger.disabled = True
+    app.url_map.converters["failing"] = Failing
+    app.add_url_rule("/failing/<failing:value>", "failing", lambda value: "")
     heard = hear("appcontext_pushed")
 
     class Interface(SessionInterface):
@@ -340,7 +352,7 @@ def test_a_context_is_announced_before_a_session_is_opened(app, asked, hear):
             heard.append("opened")
 
     app.session_interface = Interface()
-    assert asked("/").status == 404
+    assert asked(path).status == status
     assert len(heard) > 1 and heard.index("opened") == len(heard) - 1
 
 
