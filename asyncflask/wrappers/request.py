@@ -466,9 +466,11 @@ class Request(RequestHead):
             self._files = []
         factory = Kept(self._get_file_stream, self._files, spools=True)
         limit, most_parts, kind = self.max_form_memory_size, self.max_form_parts, self.parameter_storage_class
-        found = PartReader(factory, limit, kind, max_form_parts=most_parts).parse_whole(body.data(), boundary.encode())
-        if found is not None:
-            own["stream"] = own["_reader"] = NoBody()  # read to its end
+        reader = PartReader(factory, limit, kind, max_form_parts=most_parts)
+        own["stream"] = own["_reader"] = NoBody()  # read to its end, also where the form is refused
+        found = reader.parse_whole(body.data(), boundary.encode())
+        if found is None:
+            del own["stream"], own["_reader"]
         return found
 
     def _has_no_form(self) -> bool:

@@ -120,6 +120,15 @@ def test_limits_of_forms(app, asked, colour):
     assert asked("/", "POST", data={"a": "x" * 2000}, **multipart).status == 413
 
 
+def test_a_form_is_refused_once_so_that_the_error_handler_may_look_at_it(app, asked, colour):
+    app.config["MAX_FORM_PARTS"] = 1
+    add(app, colour, lambda: str(len(request.files)))
+    app.register_error_handler(413, lambda error: ({**request.form, "left": len(request.stream.read())}, 413))
+    parts = b"".join(b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' for _ in range(2))
+    got = asked("/", "POST", data=parts + b"--b--\r\n", content_type="multipart/form-data; boundary=b")
+    assert (got.status, got.json) == (413, {"left": 0})
+
+
 def test_nothing_is_read_for_what_is_not_found(app):
     add(app, "def", lambda: "ok")
 

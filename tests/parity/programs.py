@@ -104,6 +104,7 @@ CONFIG: dict[str, list[Any]] = {
     "TRAP_BAD_REQUEST_ERRORS": [True],
     "PROPAGATE_EXCEPTIONS": [False],
     "MAX_CONTENT_LENGTH": [0, 5, 100],
+    "MAX_FORM_PARTS": [1, 3],
     "SERVER_NAME": ["localhost", "example.com:81"],
     "APPLICATION_ROOT": ["/app"],
     "PREFERRED_URL_SCHEME": ["https"],
