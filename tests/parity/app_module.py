@@ -382,6 +382,8 @@ def returns(kit: Kit) -> None:
         "header-crlf": lambda: ("x", {"X-Bad": "a\r\nb: c"}),
         "header-latin": lambda: ("x", {"X-Latin": "caf\xe9"}),
         "object": lambda: object(),
+        "status-over-599": lambda: ("odd", 777),
+        "missing-header": lambda: flask.request.headers["X-Missing"],
     }
     for name, make in kinds.items():
         kit.answer(f"/return/{name}", make, methods=["GET", "POST"])

@@ -523,6 +523,8 @@ def return_types() -> Iterator[Case]:
         "header-crlf": 500,
         "header-latin": 200,
         "object": 500,
+        "status-over-599": 777,
+        "missing-header": 500,
     }.items():
         yield one(status, f"/return/{name}")
     for name in ("generator", "no-content", "not-modified", "wsgi", "bytes"):

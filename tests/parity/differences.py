@@ -75,6 +75,19 @@ DIFFERENCES = (
         b"Bad Request",
     ),
     Difference(
+        "Over 599 there are no status codes (RFC 9110, 15), and uvicorn with httptools cannot send them.",
+        ("GET /return/status-over-599",),
+        500,
+        b"Internal Server Error",
+    ),
+    Difference(
+        "A header that a view needs and is not there is the client's mistake, as a missing field or argument is.",
+        ("GET /return/missing-header",),
+        400,
+        b"Bad Request",
+        ways=ASGI,
+    ),
+    Difference(
         "A multipart form that cannot be read to its end is the client's mistake. Flask takes it for an empty form.",
         tuple(
             f"POST /echo/body {case}"
