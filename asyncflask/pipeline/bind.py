@@ -39,7 +39,6 @@ def bind(url_map: Map, request: Request, server_name: str | None, subdomain_matc
     host = get_host(request.scheme, named, request.server, request.trusted_hosts)
     if named and not host and not _is_international(named):
         raise SecurityError(f"Host {named!r} is not valid.")
-    request.host = host  # pyright: ignore[reportAttributeAccessIssue]  # a cached_property, filled ahead
     scheme = _scheme(request)
     if url_map.host_matching or server_name is None:
         server_name = host.lower()
@@ -70,26 +69,24 @@ def _bound_as_usual(url_map: Map, request: Request) -> MapAdapter | None:
     is_usual = len(named) <= _LONGEST and request.trusted_hosts is None
     if not is_usual or url_map.host_matching or getattr(url_map.bind, "__func__", None) is not Map.bind:
         return None
-    known = _known_host(scheme, named, request.server)
-    if known is None:
+    host = _known_host(scheme, named, request.server)
+    if host is None:
         return None
-    host, idna = known
-    request.host = host  # pyright: ignore[reportAttributeAccessIssue]  # a cached_property, filled ahead
     query = request.query_string.decode("latin-1")
     script, subdomain = request.root_path or "/", url_map.default_subdomain or ""
-    return MapAdapter(url_map, idna, script, subdomain, scheme, request.path, request.method, query)
+    return MapAdapter(url_map, host, script, subdomain, scheme, request.path, request.method, query)
 
 
 _LONGEST = 80
 
 
 @lru_cache(256)
-def _known_host(scheme: str, named: bytes, server: tuple[str, int | None] | None) -> tuple[str, str] | None:
-    """Return the host of a Host header, and as `Map.bind` writes it; None where `bind` has more to say."""
+def _known_host(scheme: str, named: bytes, server: tuple[str, int | None] | None) -> str | None:
+    """Return the host of a Host header as `Map.bind` writes it; None where `bind` has more to say."""
     host = get_host(scheme, named.decode("latin-1"), server, None)
     name, colon, port = host.lower().partition(":")
     try:
-        return (host, f"{name.encode('idna').decode('ascii')}{colon}{port}") if host else None
+        return f"{name.encode('idna').decode('ascii')}{colon}{port}" if host else None
     except UnicodeError:
         return None
 

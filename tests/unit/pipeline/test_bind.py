@@ -98,3 +98,14 @@ def test_a_map_that_binds_otherwise_is_asked() -> None:
     replaced = Map()
     replaced.bind = lambda *args, **kwargs: "replaced"  # type: ignore[method-assign, assignment]
     assert bind(replaced, request(b"a.example"), None, False) == "replaced"  # type: ignore[comparison-overlap]
+
+
+def test_a_request_class_may_have_a_host_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mine(Request):
+        @property
+        def host(self) -> str:  # type: ignore[override]
+            return "mine.example"
+
+    quick, long = both(monkeypatch, lambda: request(b"localhost", Mine), Map(), None, False)
+    assert quick == long
+    assert quick[1]["server_name"] == "localhost"
