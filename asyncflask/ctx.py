@@ -21,9 +21,10 @@ from werkzeug.exceptions import HTTPException, SecurityError
 from .errors import raise_collected
 from .globals import _AppCtxGlobals as _AppCtxGlobals
 from .globals import _cv_app, _cv_request, _no_req_msg, no_websocket_msg
+from .lanes import INLINE
 from .lazy import lazy, unless_set
 from .signals import appcontext_popped, appcontext_pushed
-from .threads import Side, run_async, waited_for
+from .threads import run_async, waited_for
 from .wrappers import Request, Websocket
 from .wrappers.body import Body
 
@@ -51,34 +52,6 @@ make_current: t.Callable[[AppContext], Token[AppContext]] = _cv_app.set
 BOUND: tuple[Token[AppContext] | None, ...] = (None,)
 """The tokens of a context that was bound, and not pushed since."""
 
-
-class Lane:
-    """Where a request runs: `hops`, sync functions go to a thread; `on_loop`, coroutines can be awaited as they are.
-
-    `later` is the lane of what comes after the view.
-    """
-
-    __slots__ = ("hops", "later", "name", "on_loop", "side")
-
-    def __init__(self, name: str, *, hops: bool, on_loop: bool, side: Side = True, later: Lane | None = None) -> None:
-        self.name: str = name
-        self.hops: bool = hops
-        self.on_loop: bool = on_loop
-        self.side: Side = side
-        self.later: Lane = self if later is None else later
-
-    def __repr__(self) -> str:
-        return f"<lane {self.name}>"
-
-
-#: after an ``async def`` view: a hook that gives back, say, a connection does not queue behind hooks that wait for one
-LATE = Lane("late", hops=True, on_loop=True, side="late")
-#: an ``async def`` view: coroutines are awaited, a sync hook is handed to a side thread
-LOOP = Lane("loop", hops=True, on_loop=True, later=LATE)
-#: a ``def`` view in its thread: sync hooks are plain calls, a coroutine is handed to the loop
-WORKER = Lane("worker", hops=False, on_loop=False)
-#: everything on the thread that the loop runs in, as ``THREADED = False`` or ``threaded=False`` asks
-INLINE = Lane("inline", hops=False, on_loop=True)
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 T_after = t.TypeVar("T_after", bound="AfterRequestHook")
@@ -248,7 +221,10 @@ class AppContext:
         opened = run_async(opened) if hasattr(opened, "__await__") else opened
         return opened if opened is not None else self.app.session_interface.make_null_session(self.app)
 
-    _session = property(open_session)  # Flask's name for it, by which reading marks nothing
+    def _keep_session(self, session: SessionMixin | None) -> None:
+        self.opened_session, self.touched = session, True
+
+    _session = property(open_session, _keep_session)  # Flask's name for it, by which reading marks nothing
 
     @property
     def session(self) -> SessionMixin:
@@ -387,6 +363,8 @@ class AppContext:
     def unbind(self) -> bool:
         """Take back one push, without teardown; return whether that ended an application context."""
         current, joined = _cv_app.get(None), self._joined
+        if current is not self and self._leaves_joined(current):
+            return True
         if self._tokens is BOUND:
             self._tokens = ()
         elif self._reset() is not None and not self._tokens:
@@ -395,6 +373,22 @@ class AppContext:
             kind = "request" if self.has_request else "app"
             raise AssertionError(f"Popped wrong {kind} context. ({current!r} instead of {self!r})")
         return joined is None
+
+    def _leaves_joined(self, current: AppContext | None) -> bool:
+        # An application context may end below requests that joined it, as those that a test client holds; they stay.
+        above: list[AppContext] = []
+        while current is not None and current is not self and current._joined is current._outer:
+            above.append(current)
+            current = current._outer
+        if current is not self or self.has_request:
+            return False
+        for ctx in (*above, self):
+            ctx._reset()
+        if not self._tokens:
+            above[-1]._outer, self._outer = self._outer, None
+        for ctx in reversed(above):
+            ctx._tokens = (*ctx._tokens, _cv_app.set(ctx))
+        return True
 
     def _reset(self) -> Token[AppContext] | None:
         # The youngest push that was made in this contextvars context: a body may be streamed in one while a test client

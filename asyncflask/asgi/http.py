@@ -12,7 +12,7 @@ from contextvars import Context, copy_context
 
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout, ServiceUnavailable
 
-from ..ctx import INLINE, LATE, LOOP, WORKER
+from ..lanes import INLINE, LATE, LOOP, WORKER
 from ..lazy import late_module
 from ..plain import is_plain
 from ..threads import Bridge, InContext, QueueFull, drive

@@ -13,7 +13,7 @@ from contextvars import Context, copy_context
 
 from werkzeug.exceptions import Forbidden, HTTPException, ServiceUnavailable
 
-from ..ctx import WORKER
+from ..lanes import WORKER
 from ..lazy import late_module
 from ..threads import InContext, InThread, QueueFull, drive
 from ..wrappers.environ import CLIENT

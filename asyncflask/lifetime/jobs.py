@@ -11,8 +11,9 @@ from contextvars import Context, copy_context
 from functools import partial
 from itertools import count
 
-from ..ctx import AppContext, Lane
+from ..ctx import AppContext
 from ..globals import _cv_app
+from ..lanes import Lane
 from ..lazy import late_module
 from ..pipeline.hooks import call, emit, is_async
 from ..signals import got_background_exception

@@ -9,7 +9,7 @@ from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from ..pipeline.hooks import call
 
 if t.TYPE_CHECKING:
-    from ..ctx import Lane
+    from ..lanes import Lane
 
 
 class Manager:

@@ -14,9 +14,10 @@ import typing as t
 from contextvars import copy_context
 from functools import partial
 
-from ..ctx import LATE, AppContext
+from ..ctx import AppContext
 from ..errors import raise_collected
 from ..globals import _cv_app, _cv_request, _no_app_msg, _no_req_msg
+from ..lanes import LATE
 from ..lazy import late_module
 from ..pipeline.hooks import call, is_async
 from ..threads import OnLoop

@@ -5,8 +5,8 @@ from __future__ import annotations
 import typing as t
 from contextvars import copy_context
 
-from ..ctx import INLINE
 from ..globals import current_app
+from ..lanes import INLINE
 from ..lazy import late_module
 from ..threads import run_async
 from .managers import Manager, check_yields, name_of

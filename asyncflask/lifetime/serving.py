@@ -15,8 +15,9 @@ import typing as t
 import weakref
 from contextvars import Context
 
-from ..ctx import LOOP, AppContext
+from ..ctx import AppContext
 from ..errors import raise_collected
+from ..lanes import LOOP
 from ..lazy import late_module
 from ..pipeline.hooks import call, emit, is_async
 from ..sessions import SessionInterface

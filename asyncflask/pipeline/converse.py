@@ -14,7 +14,7 @@ import typing as t
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from ..ctx import LOOP
+from ..lanes import LOOP
 from ..wrappers.websocket import (
     ERROR,
     NORMAL,

@@ -13,7 +13,7 @@ from operator import itemgetter
 from types import FunctionType, MethodType
 from weakref import WeakMethod, ref
 
-from ..ctx import INLINE, LATE, LOOP, WORKER, Lane
+from ..lanes import INLINE, LATE, LOOP, WORKER, Lane
 from ..lazy import late_module
 from ..sessions import SessionsAhead, interface_stays
 from ..signals import (

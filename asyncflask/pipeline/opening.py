@@ -9,7 +9,8 @@ import typing as t
 
 from werkzeug.exceptions import NotFound
 
-from ..ctx import BOUND, WORKER, ServedContext
+from ..ctx import BOUND, ServedContext
+from ..lanes import WORKER
 from .hooks import plan_for
 
 if t.TYPE_CHECKING:

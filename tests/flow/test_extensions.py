@@ -392,3 +392,32 @@ def test_a_compressing_after_hook(app, way):
     app.add_url_rule("/stream", "stream", lambda: (piece for piece in ("a", "b")))
     assert BY_WAY[way](app, "/").text == "TEXT"
     assert BY_WAY[way](app, "/stream").text == "ab"
+
+
+def test_the_session_of_a_context_is_replaced_under_flasks_name(app):
+    """As Flask-SocketIO does, which keeps a session of its own for what comes after the handshake."""
+    other = Stored(user="me")
+    with app.test_request_context():
+        session["user"] = "you"
+        request_ctx._session = other
+        assert session["user"] == "me"
+        session["seen"] = True
+    assert other == {"user": "me", "seen": True}
+
+
+@pytest.mark.parametrize("transport", ["asgi", "wsgi"])
+def test_an_app_context_ends_below_requests_that_a_client_holds(app, transport):
+    """Tests of extensions push one inside of the client's block. (In Flask its teardown waits for the end of that.)"""
+    ended = []
+    app.teardown_request(lambda error: ended.append(request.path))
+    app.teardown_appcontext(lambda error: ended.append("app"))
+    app.add_url_rule("/", "first", lambda: current_app.redirect("/second"))
+    app.add_url_rule("/second", "second", lambda: "ok")
+    with app.test_client(transport=transport) as client:
+        with app.app_context():
+            g.kept = "kept"
+            assert client.get("/", follow_redirects=True).text == "ok"
+            assert request.path == "/second"
+        assert (request.path, g.kept) == ("/second", "kept")
+    assert ended == ["/", "/second", "app", "/second", "/"]
+    assert not has_request_context() and not current_app
