@@ -79,13 +79,13 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send, arriv
     announces = b"content-length" in headers or b"transfer-encoding" in headers
     doubtful = announces or headers.get(b"host") not in known_hosts or len(headers) != len(pairs)
     if doubtful and (fault := client_fault(scope, headers)) is not None:
-        return await refuse(send, fault)
+        return await refuse(scope, send, fault)
     root_path, path = split_path(scope) if scope.get("root_path") else ("", scope["path"])
     open_exchange, exchange = stages.open_exchange, stages.exchange  # so written they are found quicker
     ctx = open_exchange(app, stages, scope, root_path, path, headers, receive)
     context = copy_context()
     if (ctx.view_args is None or CLIENT in scope) and (fault := _begin_slowly(app, ctx, context)) is not None:
-        return await refuse(send, fault)
+        return await refuse(scope, send, fault)
     try:
         if announces or scope.get("http_version") not in _HTTP_1:  # only HTTP/1 announces a body
             await _take_body(app, ctx, scope, headers, receive)
@@ -157,13 +157,13 @@ def leave_to_debugger(scope: Scope, ctx: AppContext, context: Context) -> None:
         keep(ctx, context)
 
 
-async def refuse(send: Send, error: HTTPException) -> None:
+async def refuse(scope: Scope, send: Send, error: HTTPException) -> None:
     """Answer a request that no code of the app is to see, and have the connection closed: its framing is in doubt."""
     body = error.get_body().encode()
     head = [(name.lower().encode(), value.encode("latin-1")) for name, value in error.get_headers()]
     head += [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": error.code, "headers": head})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
 
 
 # -- the request's body ------------------------------------------------------------------------------------------------
@@ -427,7 +427,7 @@ async def _in_worker(app: App, ctx: AppContext, context: Context, receive: Recei
         job = bridge.submit(_work, app, ctx, bridge, (context, copy_context()), receive, send)
     except QueueFull:
         error = ServiceUnavailable("All worker threads are busy and their queue is full.", retry_after=1)
-        await refuse(send, error)
+        await refuse(ctx.scope, send, error)
         return
     try:
         answer: Answer | None = await job
@@ -449,7 +449,7 @@ async def _in_worker_in_time(app: App, ctx: AppContext, context: Context, receiv
 
     async def refuse_late(send: Send) -> None:
         app.logger.warning("%s was not answered within %g s; its thread goes on, unheard.", path, seconds)
-        await refuse(send, app.too_late(seconds))
+        await refuse(ctx.scope, send, app.too_late(seconds))
 
     deadline = Deadline(send, seconds, refuse_late)
     try:

@@ -77,6 +77,8 @@ def test_only_trusted_hosts_are_answered(app, asked, colour, host, status):
     else:
         assert seen == []
         assert asked("/nothing", base_url=f"http://{host}/").status == 400
+        head = asked(f"/{colour}", "HEAD", base_url=f"http://{host}/")
+        assert (head.status, head.body) == (400, b"") and head.headers["Content-Length"] != "0"
 
 
 def test_without_a_list_every_host_is_answered(app, asked, colour):
