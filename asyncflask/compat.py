@@ -21,6 +21,42 @@ FLASK_VERSION = "3.1.3"
 """The version of Flask whose API this is; what ``importlib.metadata.version("flask")`` answers."""
 
 
+_EXCEPTIONS, _ROUTING = "werkzeug.exceptions", "werkzeug.routing"
+_SIGNALS, _GLOBALS = f"{OURS}.signals", f"{OURS}.globals"
+
+#: What Flask's modules happen to import, and others take from there though it is not Flask's: module -> name -> origin.
+LENT: t.Mapping[str, t.Mapping[str, str]] = {
+    "app": {
+        "BadRequestKeyError": _EXCEPTIONS,
+        "Headers": "werkzeug.datastructures",
+        "InternalServerError": _EXCEPTIONS,
+        "MapAdapter": _ROUTING,
+        "RoutingException": _ROUTING,
+        "Rule": _ROUTING,
+        "appcontext_tearing_down": _SIGNALS,
+        "current_app": _GLOBALS,
+        "got_request_exception": _SIGNALS,
+        "request_ctx": _GLOBALS,
+        "request_finished": _SIGNALS,
+        "request_started": _SIGNALS,
+        "request_tearing_down": _SIGNALS,
+        "send_from_directory": f"{OURS}.helpers",
+    },
+    "blueprints": {"current_app": _GLOBALS, "send_from_directory": f"{OURS}.helpers"},
+    "cli": {"click": "", "current_app": _GLOBALS},
+    "templating": {"request": _GLOBALS},
+    "testing": {"Client": "werkzeug.test"},
+    "wrappers": {"BadRequest": _EXCEPTIONS, "HTTPException": _EXCEPTIONS, "current_app": _GLOBALS},
+}
+
+
+def _lend(module: ModuleType) -> None:
+    for name, origin in LENT.get(module.__name__.removeprefix(f"{OURS}."), {}).items():
+        if name not in vars(module):
+            found = importlib.import_module(origin or name)
+            setattr(module, name, getattr(found, name) if origin else found)
+
+
 def deprecated_version() -> str:
     """Return what ``flask.__version__`` is in Flask 3.1: old extensions compare it. Warns as Flask does.
 
@@ -48,6 +84,7 @@ def install_as_flask() -> None:
     for name, module in list(sys.modules.items()):
         if name == OURS or name.startswith(f"{OURS}."):
             sys.modules[THEIRS + name.removeprefix(OURS)] = module
+            _lend(module)
     if not any(isinstance(finder, FlaskModules) for finder in sys.meta_path):
         sys.meta_path.insert(0, FlaskModules())
     if not any(isinstance(finder, FlaskMetadata) for finder in sys.meta_path):
@@ -94,6 +131,7 @@ class FlaskModules:
         """Give the module back its own spec, which the import has replaced; it has run already."""
         name = THEIRS + module.__name__.removeprefix(OURS)
         module.__spec__ = self._specs.pop(name, module.__spec__)
+        _lend(module)
 
 
 class FlaskMetadata:

@@ -68,6 +68,25 @@ assert modules == sys.modules and finders == sys.meta_path
     )
 
 
+def test_what_flasks_modules_happen_to_import_is_found_in_them():
+    """Extensions write ``from flask.cli import click``."""
+    succeeds(
+        """
+import importlib, asyncflask
+assert not hasattr(asyncflask.app, "Rule")
+asyncflask.install_as_flask()
+import click, werkzeug.routing
+from flask.cli import click as lent
+from flask.app import Rule
+assert lent is click and Rule is werkzeug.routing.Rule
+from asyncflask.compat import LENT
+for module, names in LENT.items():
+    for name in names:
+        assert hasattr(importlib.import_module("flask." + module), name), (module, name)
+"""
+    )
+
+
 def test_metadata_names_the_version_of_the_api():
     out = succeeds(
         WITHOUT_FLASK
