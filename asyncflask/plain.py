@@ -5,6 +5,7 @@ With the environment variable ``ASYNCFLASK_PLAIN`` set to anything but 0 when as
 - routing asks Werkzeug's adapter for every request (`pipeline.match`),
 - responses are made in full when they are made (`wrappers.response`), those to HTTP exceptions by the exception
   (`pipeline.respond`),
+- each sync hook around an async view takes a hop of its own to a thread (`pipeline.hooks`),
 - bodies are put together of pieces, also those that came as one (`asgi.http`),
 - query strings, cookies, content types and Accept headers are parsed, and URLs put together, by Werkzeug each time
   (`wrappers.request_head`), and so are forms (`wrappers.request`),

@@ -15,6 +15,7 @@ from weakref import WeakMethod, ref
 
 from ..lanes import INLINE, LATE, LOOP, WORKER, Lane
 from ..lazy import late_module
+from ..plain import is_plain
 from ..sessions import SessionsAhead, interface_stays
 from ..signals import (
     appcontext_popped,
@@ -40,6 +41,8 @@ if t.TYPE_CHECKING:
     from .stages import Stages
 else:
     asyncio = late_module("asyncio")
+
+PLAIN = is_plain()
 
 Step = tuple[t.Callable[..., t.Any], bool]
 """A function, and whether it is a coroutine function."""
@@ -103,6 +106,8 @@ def chained(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 def _joined(steps: tuple[Step, ...], in_turn: t.Callable[..., t.Any]) -> tuple[Step, ...]:
+    if PLAIN:
+        return steps
     joined: list[Step] = []
     for asynchronous, group in groupby(steps, key=itemgetter(1)):
         these = list(group)

@@ -228,9 +228,9 @@ class Response(Recast, BaseResponse):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         closing = ("asgi_body", "close", "close_async", "has_close_work", "_on_close")
-        cls._is_closed_simply = all(getattr(cls, name) is getattr(Response, name) for name in (*SEAMS, *closing))
         ours = all(getattr(cls, name) is getattr(Response, name) for name in SEAMS)
         cls._made_lazily = ours and Response._made_lazily
+        cls._is_closed_simply = cls._made_lazily and all(getattr(cls, n) is getattr(Response, n) for n in closing)
         made_as_ours = cls.__new__ is Response.__new__ and cls.__init__ is Response.__init__
         forced_as_ours = cls.force_type.__func__ is Response.force_type.__func__  # type: ignore[attr-defined]
         cls.is_made_as_ours = cls._made_lazily and made_as_ours and forced_as_ours

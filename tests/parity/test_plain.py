@@ -18,6 +18,7 @@ from asyncflask import App, Request, Response
 from asyncflask.asgi.http import is_whole
 from asyncflask.json import provider, tag
 from asyncflask.sessions import SecureCookieSessionInterface
+from asyncflask.pipeline.hooks import together
 from asyncflask.pipeline.plainly import Plainly
 from asyncflask.rendering import QuickEnvironment as Templates
 from asyncflask.wrappers.whole_form import events_of
@@ -51,6 +52,8 @@ print({
     "tags": bool(tag.AS_IT_IS),
     "answers": Plainly.of(app) is not None,
     "errors": Response.is_made_as_ours,
+    "closing": type("Own", (Response,), {})._is_closed_simply,
+    "hooks": len(together(((calls.clear, False), (calls.clear, False)))) == 1,
     "templates": all(name in vars(Templates) for name in ("getattr", "context_class", "template_class")),
 })
 """
@@ -67,6 +70,8 @@ NAMES = (
     "tags",
     "answers",
     "errors",
+    "closing",
+    "hooks",
     "templates",
 )
 
