@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import lru_cache
+from math import floor
 from typing import Any, NamedTuple
 
 from werkzeug.http import dump_cookie, http_date, is_entity_header
@@ -171,7 +172,7 @@ def plain_cookie(name: str, value: str, max_size: int, *attributes: Any) -> byte
 def ages(max_age: timedelta | int, expires: Any) -> tuple[int, Any]:
     """Max-Age and Expires of a cookie that has the former."""
     seconds = int(max_age.total_seconds()) if isinstance(max_age, timedelta) else max_age
-    return seconds, date_of(int(time.time() + seconds)) if expires is None else expires
+    return seconds, date_of(floor(time.time() + seconds)) if expires is None else expires
 
 
 @lru_cache(64)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
-from werkzeug.http import dump_cookie
+from werkzeug.http import dump_cookie, http_date
 from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -116,6 +116,12 @@ def test_a_cookie_that_lasts_is_written_plainly():
     attributes = (None, "/", None, True, True, "Lax", False)
     assert b"; Max-Age=3600; " in plain_cookie("a", "b", 4093, 3600, *attributes)
     assert b"; Max-Age=3600; " in plain_cookie("a", "b", 4093, timedelta(hours=1), *attributes)
+
+
+def test_a_cookie_that_went_before_1970_is_dated_as_by_werkzeug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.25)
+    cookie = plain_cookie("a", "b", 4093, -2_000_000_000, None, "/", None, True, True, "Lax", False)
+    assert http_date(1_700_000_000.25 - 2_000_000_000).encode() in cookie
 
 
 PIECES = st.sampled_from(
