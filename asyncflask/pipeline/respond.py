@@ -102,6 +102,7 @@ def _of_error(kind: type[Response], error: HTTPException) -> Response | None:
     if (
         error.response is not None
         or not getattr(kind, "is_made_as_ours", False)
+        or not kind.automatically_set_content_length  # Werkzeug's own class would have
         or type(error).get_response is not _GET_RESPONSE
     ):
         return None

@@ -28,17 +28,31 @@ SPOOL_AT = 500 * 1024
 
 
 T = TypeVar("T")
+
+GROUPED: frozenset[type] = frozenset({ImmutableMultiDict, MultiDict})
+"""The classes that take a dict of lists for what it is. Others get pairs, as Werkzeug gives them."""
+
 Found = tuple[MultiDict[str, str], MultiDict[str, FileStorage]]
 """The fields and the files of a form."""
 
 
 def multidict(kind: type[MultiDict[str, Any]], lists: dict[str, list[T]]) -> MultiDict[str, T]:
-    """Return a multidict of that class, made of a dict of lists that nobody else keeps."""
+    """Return a multidict of that class, one of ``GROUPED``, made of a dict of lists that nobody else keeps."""
     if kind is not ImmutableMultiDict:
         return kind(lists)
     made: Any = kind.__new__(kind)  # its `__init__` does this, once it has looked at what it is given
     dict.update(made, lists)
     return cast("MultiDict[str, T]", made)
+
+
+def paired(kind: type[MultiDict[str, Any]], pairs: list[tuple[str, T]]) -> MultiDict[str, T]:
+    """Return a multidict of any class."""
+    if kind not in GROUPED:
+        return kind(pairs)
+    lists: dict[str, list[T]] = {}
+    for name, value in pairs:
+        lists.setdefault(name, []).append(value)
+    return multidict(kind, lists)
 
 
 def split_query(text: str) -> dict[str, list[str]]:
@@ -175,8 +189,8 @@ class PartReader(MultiPartParser):
 
     def put_together(self, events: Iterable[Event], total: int | None) -> Found:
         """Make fields and files of what was decoded of a form of `total` bytes, if that is known."""
-        fields: dict[str, list[str]] = {}
-        files: dict[str, list[FileStorage]] = {}
+        fields: list[tuple[str, str]] = []
+        files: list[tuple[str, FileStorage]] = []
         sink: TextPart | FilePart | None = None
         for event in events:
             if isinstance(event, Field):
@@ -189,10 +203,10 @@ class PartReader(MultiPartParser):
                     continue
                 if isinstance(sink, TextPart):
                     text = sink.text(self.get_part_charset(sink.part.headers))
-                    fields.setdefault(sink.part.name, []).append(text)
+                    fields.append((sink.part.name, text))
                 else:
-                    files.setdefault(sink.part.name, []).append(sink.storage())
-        return multidict(self.cls, fields), multidict(self.cls, files)
+                    files.append((sink.part.name, sink.storage()))
+        return paired(self.cls, fields), paired(self.cls, files)
 
     def decoded(self, stream: IO[bytes], boundary: bytes) -> Iterator[Event]:
         """Decode ``stream`` piece by piece."""

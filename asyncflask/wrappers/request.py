@@ -17,7 +17,7 @@ from ..lazy import lazy
 from ..plain import is_plain
 from .body import Body
 from .environ import RequestHeaders, environ_from_scope
-from .form import FormParser, Found, Kept, PartReader, multidict, split_fields
+from .form import GROUPED, FormParser, Found, Kept, PartReader, multidict, split_fields
 from .request_head import RequestHead
 from .stream import BodyInput, BodyStream, NoBody, limited_input, open_body
 from .whole_form import WHOLE_AT_MOST
@@ -419,7 +419,8 @@ class Request(RequestHead):
             """The body as bytes, or as text. (Werkzeug docs: Request.get_data.)"""
             own, body = self.__dict__, self._body
             touched = "_cached_data" in own or "stream" in own or self.has_environ
-            if not isinstance(body, Body) or touched or not cache or self.shallow or PLAIN:
+            is_usual = isinstance(body, Body) and cache and self._keeps("max_content_length", "stream")
+            if not is_usual or touched or self.shallow or PLAIN:
                 return super().get_data(cache, as_text, parse_form_data)
             if parse_form_data and not self._has_no_form():
                 return super().get_data(cache, as_text, parse_form_data)
@@ -482,7 +483,7 @@ class Request(RequestHead):
     def _fields_in_memory(self, body: Body) -> Found | None:
         body.check(self.max_content_length)
         kind = self.parameter_storage_class
-        lists = split_fields(body.data(), self.max_form_parts)
+        lists = split_fields(body.data(), self.max_form_parts) if kind in GROUPED else None
         if lists is None:
             return None
         self.__dict__["stream"] = self.__dict__["_reader"] = NoBody()  # read to its end

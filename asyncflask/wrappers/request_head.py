@@ -25,7 +25,7 @@ from werkzeug.wrappers import Request as BaseRequest
 
 from ..lazy import lazy
 from ..plain import is_plain
-from .form import multidict, split_cookies, split_query
+from .form import GROUPED, multidict, split_cookies, split_query
 
 PLAIN = is_plain()
 
@@ -93,7 +93,8 @@ class RequestHead(BaseRequest):
             text = raw.decode()
         except ValueError as error:
             raise BadRequest("The query string is not valid UTF-8.") from error
-        return super().args if PLAIN else multidict(self.parameter_storage_class, split_query(text))
+        kind = self.parameter_storage_class
+        return super().args if PLAIN or kind not in GROUPED else multidict(kind, split_query(text))
 
     def _parse_content_type(self) -> None:
         # Werkzeug keeps what it parsed on the request; the same few short types come again and again.
@@ -128,7 +129,8 @@ class RequestHead(BaseRequest):
     def cookies(self) -> ImmutableMultiDict[str, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The cookies, by name."""
         raw = self.header_bytes
-        lists = None if raw is None or PLAIN else split_cookies(raw.get(b"cookie", b"").decode("latin-1"))
+        is_usual = raw is not None and self.dict_storage_class in GROUPED and not PLAIN
+        lists = None if raw is None or not is_usual else split_cookies(raw.get(b"cookie", b"").decode("latin-1"))
         if lists is not None:
             return multidict(self.dict_storage_class, lists)  # type: ignore[return-value]
         try:
