@@ -599,6 +599,8 @@ class App(Resources, Lifetimes, Testable, SansioApp):
             adapter = self.create_url_adapter(None) if current is None else current.url_adapter
             external = True if _external is None else _external
         if adapter is None:
+            if ctx is not None and ctx.request.url_rule is not None and ctx.request.routing_exception is not None:
+                raise ctx.request.routing_exception  # a host that is no name, which matching had no need to look at
             raise RuntimeError(_NO_SERVER_NAME)
         if _scheme is not None and not external:
             raise ValueError("When specifying '_scheme', '_external' must be True.")
