@@ -99,11 +99,14 @@ def simple_pairs(headers: object) -> Given | None:
     if headers.__class__ is not dict:
         return None
     given = tuple(cast("dict[str, str]", headers).items())
+    locations = 0
     for name, value in given:
         if name.__class__ is not str or value.__class__ is not str:
             return None
-        if (lower := name.lower()) in SPECIAL and not (lower == "location" and is_uri(value)):
-            return None
+        if (lower := name.lower()) in SPECIAL:
+            locations += 1  # of two spellings the last counts
+            if lower != "location" or locations > 1 or not is_uri(value):
+                return None
         if "\n" in value or "\r" in value:
             return None
     return given

@@ -669,3 +669,10 @@ def test_what_is_left_without_a_body_is_what_werkzeug_leaves(status):
     made, model = Response("body", status, headers), BaseResponse("body", status, headers, mimetype="text/html")
     expected = [(name.lower().encode(), value.encode("latin-1")) for name, value in model.get_wsgi_headers({})]
     assert made.asgi_answer("GET")[:3] == (status, expected, b"")
+
+
+def test_of_two_spellings_of_location_the_last_is_sent() -> None:
+    headers = {"Location": "/a", "location": "/b"}
+    assert BaseResponse("x", 201, headers).get_wsgi_headers({}).getlist("Location") == ["/b"]
+    _, pairs, _, _ = Response("x", 201, headers).asgi_answer("GET")
+    assert [value for name, value in pairs if name == b"location"] == [b"/b"]
