@@ -203,9 +203,12 @@ async def _take_body(app: App, ctx: ServedContext, scope: Scope, headers: dict[b
 
 
 def _is_unseen(app: App, ctx: ServedContext) -> bool:
-    """Whether no rule wants the request, and nobody else either: no hook or error handler, no test that keeps it."""
+    """Whether no rule wants the request, and nobody else either: no hook or error handler, no test that keeps it.
+
+    A client that asks before it sends a body (``Expect: 100-continue``) is not told to for a hook that might look.
+    """
     refused = ctx.request.routing_exception is not None
-    return refused and ctx.preserve is None and not ctx.plan.is_seen_anyway(app)
+    return refused and ctx.preserve is None and (b"expect" in ctx.headers or not ctx.plan.is_seen_anyway(app))
 
 
 def _stream_body(app: App, ctx: ServedContext, receive: Receive, declared: int | None) -> None:

@@ -132,8 +132,8 @@ def test_a_form_is_refused_once_so_that_the_error_handler_may_look_at_it(app, as
 def test_nothing_is_read_for_what_is_not_found(app):
     add(app, "def", lambda: "ok")
 
-    async def refused(path, method):
-        client = Client(environ_of(path, method, data=b"body"))
+    async def refused(path, method, **headers):
+        client = Client(environ_of(path, method, data=b"body", headers=headers))
         received = []
 
         async def receive():
@@ -145,6 +145,9 @@ def test_nothing_is_read_for_what_is_not_found(app):
 
     assert asyncio.run(refused("/nothing", "POST")) == (404, [])
     assert asyncio.run(refused("/", "PUT")) == (405, [])
+    # A hook might look, but the client waits before it sends.
+    app.before_request_funcs.setdefault(None, []).append(lambda: None)
+    assert asyncio.run(refused("/nothing", "POST", Expect="100-continue")) == (404, [])
 
 
 def looker(app, colour, where, seen):
