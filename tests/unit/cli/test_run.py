@@ -216,7 +216,7 @@ def test_with_the_reloader_the_next_save_tries_again(runner, project, served, mo
     monkeypatch.setenv("WERKZEUG_RUN_MAIN", "true")
     result = runner.invoke(cli.cli, ["--app", "shop", "run", "--reload"])
     assert result.exit_code == 0 and isinstance(served.pop()[0][2], BrokenApp)
-    assert result.stderr.count('shop.py", line') == 1 and "/asyncflask/" not in result.stderr
+    assert result.stderr.count('shop.py", line') == 1 and "/asyncflask/cli/" not in result.stderr
 
 
 @pytest.mark.parametrize("name", ["nowhere", "shop:nothing"])
