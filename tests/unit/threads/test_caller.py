@@ -253,6 +253,15 @@ def test_nothing_is_kept_of_an_exception(bridge):
         gc.enable()
 
 
+@pytest.fixture
+def python_handles_ctrl_c():
+    """Shells let what they run in the background ignore SIGINT, and Python leaves it at that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_handles_ctrl_c")
 def test_ctrl_c_while_the_loop_runs_cancels_what_it_interrupts(bridge, caplog):
     seen = []
 
