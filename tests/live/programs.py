@@ -26,14 +26,15 @@ class Program:
         folder: where it runs.
         arguments: for the interpreter.
         environment: more variables.
+        python: the interpreter.
     """
 
-    def __init__(self, folder, *arguments, environment=None):
+    def __init__(self, folder, *arguments, environment=None, python=sys.executable):
         more = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         self.lines = []
         self._more = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, *map(str, arguments)],
+            [str(python), *map(str, arguments)],
             cwd=folder,
             env={**os.environ, **more, **(environment or {})},
             stdin=subprocess.DEVNULL,

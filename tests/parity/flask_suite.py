@@ -21,7 +21,7 @@ import sys
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +105,15 @@ def command(*args: object, **options: object) -> str:
     return done.stdout
 
 
+def download(python: Path, name: str, version: str, folder: Path) -> None:
+    """Put the source distribution of a package into `folder`, by the pip of `python`.
+
+    Raises SystemExit if it cannot be had.
+    """
+    what = ("--no-deps", "--no-binary", name, f"{name}=={version}")
+    command(python, "-I", "-m", "pip", "download", "--quiet", "--dest", folder, *what)
+
+
 def source_distribution() -> Path:
     """Return Flask's source distribution, downloaded the first time.
 
@@ -113,8 +122,7 @@ def source_distribution() -> Path:
     path = cache() / f"flask-{VERSION}.tar.gz"
     with alone("download"):
         if not path.exists():
-            what = ("--no-deps", "--no-binary", ":all:", f"flask=={VERSION}")
-            command(sys.executable, "-m", "pip", "download", "--quiet", "--dest", path.parent, *what)
+            download(environment(), "flask", VERSION, path.parent)
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != SHA256:
         raise SystemExit(f"{path} has the SHA-256 {found} and not {SHA256}; delete it to have it downloaded again")
@@ -133,23 +141,33 @@ def unpack(folder: str, target: Path) -> None:
                 path.write_bytes(content.read())
 
 
-@functools.cache
-def environment() -> Path:
-    """Return the interpreter of an environment with this project, as it is now, and without Flask."""
-    key = hashlib.sha256("\n".join((sys.version, sys.executable, str(PROJECT), REQUIREMENTS)).encode()).hexdigest()[:12]
-    folder = cache() / f"environment-{key}"
+def kept_environment(name: str, requirements: str) -> Path:
+    """Return the interpreter of an environment that is made once, with this project as it is now.
+
+    Args:
+        name: what its folder in the cache is called, beside a key of all that it was made of.
+        requirements: in the form of a requirements file.
+    """
+    key = hashlib.sha256("\n".join((sys.version, sys.executable, str(PROJECT), requirements)).encode()).hexdigest()[:12]
+    folder = cache() / f"{name}-{key}"
     python = folder / "bin" / "python"
     with alone(folder.name):
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             command(sys.executable, "-I", "-m", "venv", folder)
             wanted = folder / "requirements.txt"
-            wanted.write_text(REQUIREMENTS)
+            wanted.write_text(requirements)
             # -I: what lies on PYTHONPATH would count as installed.
             command(python, "-I", "-m", "pip", "install", "--quiet", "--requirement", wanted)
             (folder / "complete").touch()
         command(python, "-I", "-m", "pip", "install", "--quiet", PROJECT)
     return python
+
+
+@functools.cache
+def environment() -> Path:
+    """Return the interpreter of an environment with this project, as it is now, and without Flask."""
+    return kept_environment("environment", REQUIREMENTS)
 
 
 def clean_environ(**more: object) -> dict[str, str]:
@@ -162,7 +180,7 @@ def clean_environ(**more: object) -> dict[str, str]:
 
 @dataclass
 class Run:
-    """What became of Flask's tests through one transport.
+    """What became of the tests of a suite: Flask's through one transport, or an extension's.
 
     Args:
         outcomes: by the id of the test.
@@ -191,6 +209,24 @@ class Run:
         ]
 
 
+def run_pytest(work: Path, words: Sequence[object], environ: Mapping[str, str], seconds: float) -> Run:
+    """Run pytest in `work`, at most `seconds`, and return what became of its tests.
+
+    Args:
+        work: a folder that is thrown away.
+        words: the command, without the plugin that writes the outcomes.
+        environ: all variables.
+    """
+    outcomes, log, status = work / "outcomes.txt", work / "outcomes.log", None
+    outcomes.touch()
+    command_line = [*map(str, words), "-p", "note_outcomes", f"--outcomes={outcomes}"]
+    options = {"cwd": work, "env": environ, "stdin": subprocess.DEVNULL, "timeout": seconds}
+    with log.open("w") as file, contextlib.suppress(subprocess.TimeoutExpired):
+        status = subprocess.run(command_line, stdout=file, stderr=subprocess.STDOUT, **options).returncode
+    pairs = (line.split("\t", 1) for line in outcomes.read_text(encoding="utf-8").splitlines())
+    return Run({name: outcome for outcome, name in pairs}, log.read_text(encoding="utf-8", errors="replace"), status)
+
+
 def run(transport: str, python: Path) -> Run:
     """Run all of Flask's tests through `transport`, "asgi" or "wsgi", with the interpreter of `environment`."""
     with tempfile.TemporaryDirectory(prefix="flask-suite-") as name:
@@ -198,19 +234,10 @@ def run(transport: str, python: Path) -> Run:
         unpack("tests", work / "tests")
         # Flask's settings for its tests.
         (work / "pytest.ini").write_text("[pytest]\ntestpaths = tests\nfilterwarnings = error\n")
-        outcomes = work / "outcomes.txt"
-        outcomes.touch()
-        pytest = [python, "-P", "-m", "pytest", "-q", "--tb=short", "-p", "as_flask", "-p", "pytest_timeout"]
-        pytest += ["-p", "no:cacheprovider", f"--timeout={SECONDS_FOR_A_TEST}", f"--outcomes={outcomes}"]
+        pytest = [python, "-P", "-m", "pytest", "-q", "--tb=short", "-p", "as_flask", "-p", "ours_alone"]
+        pytest += ["-p", "pytest_timeout", "-p", "no:cacheprovider", f"--timeout={SECONDS_FOR_A_TEST}"]
         pytest += ["--continue-on-collection-errors"]
-        log, status = work / "log", None
-        with log.open("w") as file, contextlib.suppress(subprocess.TimeoutExpired):
-            environ = clean_environ(ASYNCFLASK_TEST_TRANSPORT=transport)
-            options = {"cwd": work, "env": environ, "stdin": subprocess.DEVNULL, "timeout": SECONDS_FOR_ALL}
-            words = [str(word) for word in pytest]
-            status = subprocess.run(words, stdout=file, stderr=subprocess.STDOUT, **options).returncode
-        pairs = (line.split("\t", 1) for line in outcomes.read_text(encoding="utf-8").splitlines())
-        return Run({name: outcome for outcome, name in pairs}, log.read_text(encoding="utf-8"), status)
+        return run_pytest(work, pytest, clean_environ(ASYNCFLASK_TEST_TRANSPORT=transport), SECONDS_FOR_ALL)
 
 
 def versions(python: Path) -> str:
@@ -244,15 +271,15 @@ def table(runs: Mapping[str, Run], when: datetime.date, what: str) -> str:
     return "\n".join(lines)
 
 
-def between_markers(text: str, part: str) -> str:
+def between_markers(text: str, part: str, begin: str = BEGIN, end: str = END) -> str:
     """Return `text` with `part` between the markers.
 
     Raises ValueError if the markers are not there, once each.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"no place for the table: {BEGIN!r} and {END!r} must stand there once each")
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{part}\n\n{END}{rest.partition(END)[2]}"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"no place for the table: {begin!r} and {end!r} must stand there once each")
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n\n{part}\n\n{end}{rest.partition(end)[2]}"
 
 
 def main() -> int:
