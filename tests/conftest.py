@@ -21,6 +21,17 @@ KEPT = {"ASYNCFLASK_TEST_TRANSPORT", "ASYNCFLASK_PLAIN"}
 LASTING = "asyncflask-loop"
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """The modules and thousands of tests that are there by now are no garbage: `gc.collect()` need not look at them."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish():
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
     """No FLASK_* or ASYNCFLASK_* variable of the machine decides a test."""
