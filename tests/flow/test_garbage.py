@@ -32,6 +32,13 @@ FORM = b'--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\nco
 WERKZEUGS = 8
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_collector() -> None:
+    """What earlier tests have left is not looked through again for each test here."""
+    gc.collect()
+    gc.freeze()
+
+
 class Failed(Exception):
     pass
 

@@ -158,14 +158,14 @@ def hold(kind: str) -> None:
 @app.get("/hold/def")
 def hold_in_a_thread():
     hold("def")
-    time.sleep(1)
+    time.sleep(0.4)
     return "held"
 
 
 @app.get("/hold/async")
 async def hold_on_the_loop():
     hold("async")
-    await asyncio.sleep(1)
+    await asyncio.sleep(0.4)
     return "held"
 
 

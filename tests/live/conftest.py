@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import ModuleType
+
 import pytest
+import uvicorn.server
 
 from .servers import Live
 
@@ -14,6 +18,16 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "live" in item.path.parts:
             item.add_marker("live")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_pauses():
+    """A server in this process looks a hundred times a second whether it may end, where uvicorn looks ten times."""
+    brisk = ModuleType("asyncio")
+    brisk.__dict__.update(asyncio.__dict__, sleep=lambda seconds: asyncio.sleep(min(seconds, 0.01)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn.server, "asyncio", brisk)
+        yield
 
 
 @pytest.fixture

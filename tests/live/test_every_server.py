@@ -165,7 +165,7 @@ def counted(port, jar):
 
 
 def ends_gracefully(name, process, port, hold):
-    """SIGTERM while requests run that take a second: they are answered, and the server ends."""
+    """SIGTERM while requests run that take a moment: they are answered, and the server ends."""
     if name in AT_ONCE:
         return
     kinds = ["def"] if name == "gunicorn-sync" else ["def", "async"]  # one at a time

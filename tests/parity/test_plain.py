@@ -87,10 +87,18 @@ def test_the_switch_turns_every_short_way_off(plain: bool) -> None:
     assert done.stdout.strip() == str(dict.fromkeys(NAMES, not plain)), done.stderr
 
 
+#: Which of the four ways an application is asked; the second half is slow.
+HALVES = [
+    "(asgi and not async) or (wsgi and async)",
+    pytest.param("(asgi and async) or (wsgi and not async)", marks=pytest.mark.slow),
+]
+
+
 @pytest.mark.skipif(is_plain(), reason="this is the run with the short ways off")
 @pytest.mark.timeout(600)
-def test_the_same_answers_without_short_ways() -> None:
+@pytest.mark.parametrize("ways", HALVES, ids=["first half", "second half"])
+def test_the_same_answers_without_short_ways(ways: str) -> None:
     corpus = str(Path(__file__).with_name("test_parity.py"))
-    done = run("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", corpus, plain=True)
+    done = run("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", ways, corpus, plain=True)
     assert done.returncode == 0, done.stdout[-5000:]
     assert " skipped" not in done.stdout.splitlines()[-1]

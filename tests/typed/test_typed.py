@@ -31,9 +31,9 @@ def python(*arguments: object, **variables: str) -> subprocess.CompletedProcess[
 
 
 @pytest.fixture(scope="session")
-def mypy(tmp_path_factory):
+def mypy():
     """Returns what mypy reports of a folder: line numbers by file, and the report for who reads a failure."""
-    cache = tmp_path_factory.mktemp("mypy")
+    cache = ROOT / ".mypy_cache"  # what "mypy" has found out of the package and its libraries need not be found again
 
     def check(folder: str) -> tuple[Lines, str]:
         options = ["--strict", "--config-file=", f"--cache-dir={cache}", "--no-pretty", "--hide-error-context"]
@@ -82,13 +82,16 @@ def marked(folder: str) -> Lines:
     )
 
 
-@pytest.mark.parametrize("checker", ["mypy", "pyright"])
+CHECKERS = ["mypy", pytest.param("pyright", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
 def test_what_is_valid_is_accepted(checker, request):
     reported, report = request.getfixturevalue(checker)("accepted")
     assert reported == {}, report
 
 
-@pytest.mark.parametrize("checker", ["mypy", "pyright"])
+@pytest.mark.parametrize("checker", CHECKERS)
 def test_what_is_wrong_is_refused(checker, request):
     reported, report = request.getfixturevalue(checker)("refused")
     assert reported == marked("refused"), report

@@ -502,7 +502,7 @@ paths = st.lists(st.sampled_from(WORDS), max_size=4).map(lambda words: "/" + "/"
 
 
 @given(maps, st.lists(st.tuples(st.sampled_from([*METHODS, "get", "BREW"]), paths), min_size=1, max_size=12), rules())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_an_answer_is_werkzeugs(url_map: Map, requests: list[tuple[str, str]], late: Rule) -> None:
     matcher = Matcher(url_map)
     answers = sum(agree(matcher, method, path) for method, path in requests)
@@ -512,7 +512,7 @@ def test_an_answer_is_werkzeugs(url_map: Map, requests: list[tuple[str, str]], l
 
 
 @given(maps, st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_an_answer_is_werkzeugs_near_the_rules(url_map: Map, data: st.DataObject) -> None:
     """Paths made from the rules themselves, so that most of them match something."""
     matcher = Matcher(url_map)
