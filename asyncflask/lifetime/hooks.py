@@ -15,7 +15,7 @@ from ..wrappers import Websocket
 from ..wrappers.environ import CLIENT
 from .jobs import Job, Jobs, background_job, pending_after
 from .managers import check_plain, check_yields
-from .periodic import Periodic
+from .periodic import Periodic, seconds_of
 from .request import RequestLifetime
 from .resource import Resource, Scope
 from .state import State
@@ -137,12 +137,13 @@ class Lifetimes:
             at_start: make the first call at once, not one interval later.
 
         Raises:
-            TypeError: the function yields.
+            TypeError: the function yields, or the interval is no number.
             ValueError: the interval is not positive, or another job has the name.
         """
+        seconds = seconds_of(interval)  # at once: who leaves it out has put this on the function itself
 
         def register(func: Plain) -> Plain:
-            periodic = Periodic(func, interval, name, at_start)
+            periodic = Periodic(func, seconds, name, at_start)
             if any(other.name == periodic.name for other in self.periodic):
                 raise ValueError(f"Two functions of 'every' are named {periodic.name!r}: give one of them a 'name'.")
             self._needing_start(self.periodic, periodic)

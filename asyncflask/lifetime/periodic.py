@@ -22,6 +22,17 @@ else:
     asyncio = late_module("asyncio")
 
 
+def seconds_of(interval: float | timedelta) -> float:
+    """Return the seconds of an interval between calls; raises TypeError or ValueError if it is none."""
+    needs = "every needs a positive number of seconds, or a timedelta"
+    if not isinstance(interval, (int, float, timedelta)):
+        raise TypeError(f"{needs}, as in @app.every(60), not {interval!r}.")
+    seconds = interval.total_seconds() if isinstance(interval, timedelta) else interval
+    if not seconds > 0 or math.isinf(seconds):
+        raise ValueError(f"{needs}, not {interval!r}.")
+    return seconds
+
+
 class Periodic:
     """A function, and how often it is called.
 
@@ -32,7 +43,7 @@ class Periodic:
         at_start: whether the first call comes when the application starts, and not one interval later.
 
     Raises:
-        TypeError: `function` yields, or is no function.
+        TypeError: `function` yields, or is no function, or the interval is no number.
         ValueError: the interval is not positive.
     """
 
@@ -40,11 +51,8 @@ class Periodic:
         self, function: t.Callable[[], t.Any], interval: float | timedelta, name: str | None, at_start: bool
     ) -> None:
         check_plain(function, "every", "Do one round in each call.")
-        seconds = interval.total_seconds() if isinstance(interval, timedelta) else interval
-        if not seconds > 0 or math.isinf(seconds):
-            raise ValueError(f"every needs a positive number of seconds, or a timedelta, not {interval!r}.")
         self.function = function
-        self.seconds: float = seconds
+        self.seconds: float = seconds_of(interval)
         self.name: str = name or name_of(function)
         self.at_start = at_start
 

@@ -212,8 +212,11 @@ class Scaffold:
             rule: the URL rule.
             options: those of `add_url_rule`, `endpoint` among them.
 
+        Raises TypeError if it is put on a function itself, without a rule.
+
         Source: Flask docs, "URL Route Registrations".
         """
+        _check_rule(rule, "route")
 
         def register(view: View) -> View:
             chosen = dict(options)
@@ -277,6 +280,7 @@ class Scaffold:
 
         Source: Quart docs, "Using websockets".
         """
+        _check_rule(rule, "websocket")
 
         def register(handler: Listener) -> Listener:
             chosen = dict(options)
@@ -471,6 +475,12 @@ def endpoint_of(view_func: AnyView) -> str:
 
 
 _endpoint_from_view_func = endpoint_of
+
+
+def _check_rule(rule: t.Any, name: str) -> None:
+    """Refuse a decorator that was put on a function itself, which would register nothing."""
+    if callable(rule):
+        raise TypeError(f"A URL rule is needed, as in @app.{name}('/path'), not {rule!r}.")
 
 
 def _spec_or_none(name: str) -> ModuleSpec | None:

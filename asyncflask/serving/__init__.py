@@ -108,8 +108,10 @@ def run_simple(
         BadOption: something cannot be as asked for; a SystemExit that says why, and a ValueError too.
         WrongType: the same, and a TypeError.
         SystemExit: the application did not start, or the reloader or SIGTERM ended the server.
+        RuntimeError: an event loop runs in this thread already.
     """
     check_port(port)
+    _no_loop_runs()
     check_reloader(reloader_type, reloader_interval)
     extra = strings_of("extra_files", extra_files)
     excluded = strings_of("exclude_patterns", exclude_patterns)
@@ -162,6 +164,20 @@ def make_server(
     if processes > 1:
         return ForkingWSGIServer(host, port, options, fd)
     return (ThreadedWSGIServer if options.threaded else WebServer)(host, port, options, fd)
+
+
+def _no_loop_runs() -> None:
+    """Raise RuntimeError where an event loop runs, as in a notebook: the server runs one of its own."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        "The server runs an event loop of its own, and one runs in this thread already. From async code or a notebook"
+        " serve with 'await uvicorn.Server(uvicorn.Config(app.asgi)).serve()', or run this in a thread."
+    )
 
 
 def _inherited() -> int | None:

@@ -305,7 +305,7 @@ class WorkerPool:
         """Change both limits. Waiting jobs stay; threads that are too many end after their job.
 
         Raises:
-            ValueError: a limit is too small.
+            TypeError, ValueError: a limit is no int, or too small.
         """
         _check_limits(threads, queue_limit)
         self._most, self._queue_limit = threads, queue_limit
@@ -356,6 +356,9 @@ class WorkerPool:
 
 
 def _check_limits(threads: int, queue_limit: int) -> None:
+    for setting, value in (("THREADS", threads), ("THREAD_QUEUE_LIMIT", queue_limit)):
+        if not isinstance(value, int):
+            raise TypeError(f"{setting} of a worker pool must be an int, not {value!r}.")
     if threads < 1:
         raise ValueError(f"A worker pool needs at least 1 thread, not {threads}. Set THREADS to 1 or more.")
     if queue_limit < 0:

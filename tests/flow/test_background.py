@@ -508,6 +508,12 @@ def test_an_interval_has_to_be_positive(app, interval):
         app.every(interval)(lambda: None)
 
 
+@pytest.mark.parametrize("interval", [print, "60", None])
+def test_an_interval_is_a_number_and_that_is_said_at_once(app, interval):
+    with pytest.raises(TypeError, match=r"as in @app.every\(60\), not "):
+        app.every(interval)
+
+
 def test_two_jobs_of_one_name_are_refused(app):
     app.every(1, name="job")(print)
     with pytest.raises(ValueError, match="named 'job': give one of them a 'name'"):

@@ -110,6 +110,13 @@ def test_a_shortcut_for_each_method(plain, method):
         getattr(plain, method)("/a", methods=["GET"])
 
 
+@pytest.mark.parametrize("method", ["route", "get", "post", "put", "patch", "delete", "websocket"])
+def test_a_route_without_its_rule_is_refused(plain, method):
+    with pytest.raises(TypeError, match=r"^A URL rule is needed, as in @app\.\w+\('/path'\), not <function hook"):
+        getattr(plain, method)(hook)
+    assert not plain.rules
+
+
 def test_endpoint_registers_the_view(plain):
     assert plain.endpoint("e")(hook) is hook
     assert plain.view_functions == {"e": hook}

@@ -71,3 +71,8 @@ def test_a_wrong_option_ends_with_one_line(app):
     with pytest.raises(SystemExit) as caught:
         app.run(port=99999)
     assert caught.value.code == "port must be from 0 to 65535, not 99999 (0 takes a free one)."
+
+
+async def test_a_thread_with_a_loop_is_told_how_to_serve_there(app):
+    with pytest.raises(RuntimeError, match=r"one runs in this thread already.*await uvicorn\.Server"):
+        app.run(port=0)

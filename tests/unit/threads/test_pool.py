@@ -121,6 +121,13 @@ def test_limits_are_checked(pool, threads, limit):
         pool.resize(threads, limit)
 
 
+@pytest.mark.parametrize("limits", [("8", 1), (2.5, 1), (1, None)])
+def test_limits_are_numbers(pool, limits):
+    for call in (WorkerPool, pool.resize):
+        with pytest.raises(TypeError, match=r"^THREAD(S|_QUEUE_LIMIT) of a worker pool must be an int, not "):
+            call(*limits)
+
+
 def test_submit_needs_a_running_loop(pool):
     with pytest.raises(RuntimeError, match="no running event loop"):
         pool.submit(str)
