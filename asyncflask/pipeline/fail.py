@@ -19,6 +19,12 @@ if t.TYPE_CHECKING:
     from ..ctx import AppContext
     from ..wrappers import Response
 
+#: for code that was written for Quart
+NOTHING_TO_AWAIT = (
+    "(request.get_json(), request.form, render_template() and the like are plain values here, in 'async def' views too:"
+    " take the 'await' away.)"
+)
+
 
 async def user_exception(ctx: AppContext, error: Exception) -> t.Any:
     """Answer an error that a hook or a view raised: an HTTP exception is a response, others need a handler.
@@ -60,6 +66,8 @@ async def unhandled(ctx: AppContext, error: Exception) -> Response:
     Where errors propagate (``PROPAGATE_EXCEPTIONS``, by default while testing or debugging) it is raised again.
     """
     app = ctx.app
+    if isinstance(error, TypeError) and _awaits_a_value(error):
+        error.add_note(NOTHING_TO_AWAIT)
     if ctx.stages.failed.receivers:
         await emit(ctx, ctx.stages.failed, exception=error)
     propagate = app.config["PROPAGATE_EXCEPTIONS"]
@@ -78,6 +86,12 @@ async def unhandled(ctx: AppContext, error: Exception) -> Response:
         with suppress(ValueError):  # a wrong setting, which may be the very error that is answered here
             answer = in_form(ctx, answer, offered)
     return t.cast("Response", await settled(ctx.stages.finalize, ctx, answer, True))
+
+
+def _awaits_a_value(error: TypeError) -> bool:
+    """Whether `await` stood before what is no awaitable; the words are those of Python 3.11, and of 3.14."""
+    said = str(error)
+    return said.endswith(("object can't be awaited", "can't be used in 'await' expression"))
 
 
 def _answerable(ctx: AppContext, group: ExceptionGroup) -> Exception | None:

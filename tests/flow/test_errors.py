@@ -119,6 +119,24 @@ def test_errors_propagate_where_asked(app, asked, view_kind, config):
         asked("/")
 
 
+@pytest.mark.parametrize("testing", [True, False])
+def test_an_await_before_a_plain_value_is_explained(app, asked, caplog, testing):
+    """As code that was written for Quart has it."""
+    app.testing = testing
+
+    @app.post("/")
+    async def view():
+        return await request.get_json()
+
+    if testing:
+        with pytest.raises(TypeError) as caught:
+            asked("/", "POST", json={})
+        assert ["take the 'await' away" in note for note in caught.value.__notes__] == [True]
+    else:
+        assert asked("/", "POST", json={}).status == 500
+        assert caplog.text.count("are plain values here, in 'async def' views too: take the 'await' away.") == 1
+
+
 def test_trapped_http_exceptions_need_a_handler(app, asked, view_kind):
     raising(app, view_kind, NotFound())
     app.config["TRAP_HTTP_EXCEPTIONS"] = True
