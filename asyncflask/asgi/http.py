@@ -92,7 +92,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send, arriv
         if not ctx.plan.goes_straight:
             return await _otherwise(app, ctx, context, receive, send)
         work = exchange(ctx)
-        wish = context.run(next, work.__await__(), DONE)
+        wish = context.run(next, work, DONE)
         if wish is not DONE:  # unusual: it has to wait for something
             await InContext(work, context, bridge_of(app, ctx), wish)
         status, pairs, body, response = ctx.answer

@@ -195,11 +195,11 @@ class Plan:
     """
 
     __slots__ = (
-        "after", "after_hopping", "answers_options", "app_teardown", "app_tearing_down", "before", "before_hopping",
+        "after", "after_hopping", "app_teardown", "app_tearing_down", "before", "before_hopping",
         "body_limit", "body_timeout", "endpoint", "ends_app", "ends_request", "finished", "full_dispatch",
-        "goes_straight", "is_eager", "lane", "makes", "number", "on_disconnect", "opens", "plain", "prepares",
-        "preprocesses", "processes", "reads_on_loop", "rule", "sole_before", "started", "stream_body", "teardown",
-        "tearing_down", "tears_down", "thread_limit", "url_processors", "version", "view", "view_is_async",
+        "goes_straight", "is_eager", "lane", "makes", "number", "on_disconnect", "only_calls_view", "opens", "plain",
+        "prepares", "preprocesses", "processes", "reads_on_loop", "rule", "sole_before", "started", "stream_body",
+        "teardown", "tearing_down", "tears_down", "thread_limit", "url_processors", "version", "view", "view_is_async",
     )  # fmt: skip
 
     number: int
@@ -247,6 +247,8 @@ class Plan:
     lane: Lane
     #: whether it runs on the loop, and whoever leaves does not matter
     goes_straight: bool
+    #: ... and there is nothing to do before the view or around it, so that the exchange may call it by itself
+    only_calls_view: bool
 
     def __init__(self, app: App, rule: Rule | None, stages: Stages) -> None:
         self.version: Version = app.tables
@@ -254,7 +256,6 @@ class Plan:
         self.rule: Rule | None = rule  # kept, so that no other rule gets its id while the plan is known by that
         self.endpoint: str | None = None if rule is None else rule.endpoint
         self.body_limit, self.body_timeout = app.config["MAX_CONTENT_LENGTH"], app.config["BODY_TIMEOUT"]
-        self.answers_options: bool = getattr(rule, "provide_automatic_options", False)
         self.stream_body: bool = getattr(rule, "stream_body", False)
         self.on_disconnect: str = getattr(rule, "on_disconnect", "finish")
         view = app.view_functions.get(self.endpoint) if self.endpoint is not None else None
@@ -287,6 +288,8 @@ class Plan:
         blocking = stages.sync_overrides or not all(asynchronous for _, asynchronous in layers)
         self.lane = self._choose_lane(app, getattr(rule, "threaded", None), stages, blocking)
         self.goes_straight = self.lane is not WORKER and self.on_disconnect == "finish"
+        bare = self.plain is not None and not (self.opens or self.prepares or stages.replaced)
+        self.only_calls_view = bare and self.goes_straight and self.view is not None
 
     def _see_ends(self, app: App, scopes: tuple[str | None, ...], functions: t.Any, stages: Stages) -> None:
         self.teardown = _steps(app, (f for s in scopes for f in reversed(functions.get(s, ()))))

@@ -154,7 +154,7 @@ class Index:
     def table_for(self, method: str) -> Table | None:
         """Return what a method finds by one look-up; None for one that no rule names, or not in upper case."""
         table = self.tables.get(method)
-        if table is None and method in self.methods:
+        if table is None and method in self.methods and method != "OPTIONS":
             table = self.tables[method] = Table(self, method)
         return table
 
@@ -196,7 +196,7 @@ class Matcher:
         if index.mark is not self._map._remap:
             index = self._renew()
         table = index.tables.get(method) or index.table_for(method)
-        if table is None or self._map.host_matching:
+        if table is None:
             return None
         target = table.static.get(path)
         if target is not None:
@@ -243,7 +243,7 @@ class Matcher:
         with self._lock:
             mark = clean_mark(self._map)
             try:
-                root = readable_root(self._map)
+                root = None if self._map.host_matching else readable_root(self._map)
             except AttributeError:  # another Werkzeug than the one this was written for
                 root = None
             self._index = Index(mark, root)

@@ -15,7 +15,7 @@ it. Requests and websockets have stages of their own, where they differ.
 from __future__ import annotations
 
 import typing as t
-from types import CoroutineType as Coroutine
+from types import CoroutineType, coroutine
 
 from werkzeug.exceptions import InternalServerError
 
@@ -38,51 +38,65 @@ if t.TYPE_CHECKING:
 else:
     asyncio = late_module("asyncio")
 
+Coroutine: t.Any = CoroutineType
 
-async def exchange(ctx: AppContext) -> None:
-    """Run the whole request; leave what is to be sent in ``ctx.answer``."""
+
+@coroutine
+def exchange(ctx: AppContext) -> t.Generator[t.Any, t.Any, None]:
+    """Run the whole request; leave what is to be sent in ``ctx.answer``.
+
+    A coroutine, written as a generator as that takes less to begin: ``yield from`` stands for ``await``.
+    """
     error: BaseException | None = None
     response: Response | None = None
     try:
-        try:
-            (make_current if current(None) is None else AppContext.bind)(ctx)  # that is all `bind` does then
-            if ctx.plan.opens or ctx.request_made:
-                await _open(ctx)
-            if ctx.plan.full_dispatch is not full_dispatch:
-                response = await ctx.plan.full_dispatch(ctx)
+        (make_current if current(None) is None else AppContext.bind)(ctx)  # that is all `bind` does then
+        plan: t.Any = ctx.plan
+        alone = plan.only_calls_view and not ctx.request_made and not ctx.body_has_work
+        if not alone and (plan.opens or ctx.request_made or plan.full_dispatch is not full_dispatch):
+            response = yield from _opened(ctx)
+        if response is None:  # what `full_dispatch` would do, in line, and without a response where none is needed
+            try:
+                view, arguments = plan.view, ctx.view_args
+                begun = _begun(ctx) if not alone else view(**arguments) if arguments else view()
+                value = (yield from begun) if type(begun) is Coroutine else (yield from _awaited(begun))
+                if ctx.leaves_open and ctx.lifetime is not None:
+                    yield from ctx.lifetime.view_over()
+            except (Exception, asyncio.CancelledError) as failure:
+                value = yield from _failed(ctx, failure)
+            ctx.answer = plain_answer(ctx, value) if alone or (ctx.plan.plain and ctx.answers_plainly) else None
+            if ctx.answer is None:
+                ctx.lane = ctx.lane.later
+                made = ctx.stages.finalize(ctx, value)
+                response = (yield from made) if type(made) is Coroutine else (yield from _awaited(made))
                 ctx.answer = _answer(ctx, response)
-            else:  # what it would do, in line, and without a response where there need not be one
-                try:
-                    begun = (_prepared if ctx.plan.prepares or ctx.body_has_work else ctx.stages.dispatch)(ctx)
-                    value = await begun if type(begun) is Coroutine or hasattr(begun, "__await__") else begun
-                    if ctx.leaves_open and ctx.lifetime is not None:
-                        await ctx.lifetime.view_over()
-                except (Exception, asyncio.CancelledError) as failure:
-                    value = await _failed(ctx, failure)
-                ctx.answer = plain_answer(ctx, value) if ctx.plan.plain is not None and ctx.answers_plainly else None
-                if ctx.answer is None:
-                    ctx.lane = ctx.lane.later
-                    made = ctx.stages.finalize(ctx, value)
-                    response = await made if type(made) is Coroutine or hasattr(made, "__await__") else made
-                    ctx.answer = _answer(ctx, response)
-        except Exception as caught:
-            error, unfit, response = caught, response, None
-            response, ctx.answer = await _handled(ctx, caught, unfit)
+    except Exception as caught:
+        error, unfit, response = caught, response, None
+        response, ctx.answer = yield from _handled(ctx, caught, unfit)
     except BaseException as caught:
-        error = caught if error is None else error  # what ended the request, not what its handler raised after that
+        error = caught
         raise
     finally:
-        plan, value = ctx.plan, None  # it may be an error, in a frame of whose traceback this is
+        plan, begun, value = ctx.plan, None, None  # it may be an error, in a frame of whose traceback this is
         stays = ctx.preserve is not None or (plan if plan.number == plan.version.number else renewed(ctx)).tears_down
         if not stays and ctx._tokens is BOUND and current(None) is ctx:
             ctx._tokens = ()  # what `_ending` comes to where nothing is unusual
         elif (ending := _ending(ctx, error, response)) is not None:
             error = None
-            await ending
+            yield from ending.__await__()
         error = None  # an error in a frame of its own traceback is a reference cycle
 
 
-async def _open(ctx: AppContext) -> None:
+def _begun(ctx: AppContext) -> t.Any:
+    return (_prepared if ctx.plan.prepares or ctx.body_has_work else ctx.stages.dispatch)(ctx)
+
+
+def _awaited(value: t.Any) -> t.Generator[t.Any, t.Any, t.Any]:
+    return (yield from value.__await__()) if hasattr(value, "__await__") else value
+
+
+async def _opened(ctx: AppContext) -> Response | None:
+    """Do what comes when the context is there; and the rest up to the response, where that is not all ours."""
     if appcontext_pushed.receivers and ctx.app_owner is ctx:
         await emit(ctx, appcontext_pushed)
         renewed(ctx)
@@ -95,6 +109,11 @@ async def _open(ctx: AppContext) -> None:
             del error
     if not ctx.app._got_first_request:
         ctx.app._got_first_request = True
+    if ctx.plan.full_dispatch is full_dispatch:
+        return None
+    response: Response = await ctx.plan.full_dispatch(ctx)
+    ctx.answer = _answer(ctx, response)
+    return response
 
 
 def _answer(ctx: AppContext, response: Response | None) -> Answer:
@@ -173,7 +192,7 @@ async def full_dispatch(ctx: AppContext) -> Response:
 async def reply(ctx: AppContext) -> t.Any:
     """Return what answers the request: what a hook gave, or the view, or the handler of an error."""
     try:
-        value = (_prepared if ctx.plan.prepares or ctx.body_has_work else ctx.stages.dispatch)(ctx)
+        value = _begun(ctx)
         if type(value) is Coroutine or hasattr(value, "__await__"):
             value = await value
         if ctx.leaves_open and ctx.lifetime is not None:
@@ -251,8 +270,6 @@ def dispatch(ctx: AppContext) -> t.Any:
             plan = ctx.plan = plan_for(app, rule, ctx.stages)
     else:
         arguments = ctx.view_args
-        if ctx.method == "OPTIONS" and plan.answers_options:
-            return app.make_default_options_response()
     # Without a view function the KeyError names the endpoint.
     view: t.Any = plan.view or app.view_functions[t.cast(str, plan.endpoint)]
     value = view(**arguments) if arguments else view()
