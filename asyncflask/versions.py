@@ -1,7 +1,7 @@
 """A number that tells whether anything changed, and a dict that changes it.
 
-What is worked out ahead of requests is kept with the number it was worked out at. One comparison then tells whether
-that still holds.
+What is worked out ahead of requests is kept with the number it was worked out at, or with the epoch, which says by
+itself when it is over. One look then tells whether that still holds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Callable, Mapping
 from functools import wraps
 from itertools import count
+from threading import RLock
 from weakref import WeakSet
 
 K = t.TypeVar("K")
@@ -17,22 +18,37 @@ V = t.TypeVar("V")
 C = t.TypeVar("C", bound=type)
 
 
+class Epoch:
+    """A time without a change; a change makes it `over`, for good."""
+
+    __slots__ = ("over",)
+
+    def __init__(self) -> None:
+        self.over: bool = False
+
+
 class Version:
-    """A number that is another one after every change of the tables that share it.
+    """A number, and an epoch, that is another one after every change of the tables that share it.
 
     Numbers come from a counter and never return, also when two threads change tables at once.
     """
 
-    __slots__ = ("__weakref__", "_followers", "_numbers", "number")
+    __slots__ = ("__weakref__", "_changing", "_followers", "_numbers", "epoch", "number")
 
     def __init__(self) -> None:
+        self._changing = RLock()  # a finalizer that runs here may change something, too
+        self.epoch: Epoch = Epoch()
         self._numbers = count(1)
         self._followers: WeakSet[Version] | None = None
         self.number: int = 0
 
     def bump(self) -> None:
-        """Take the next number; whoever follows does too."""
+        """Take the next number and begin the next epoch; whoever follows does too."""
         self.number = next(self._numbers)
+        following = Epoch()
+        with self._changing:  # else of two changes at once one could replace an epoch without ending it
+            before, self.epoch = self.epoch, following
+            before.over = True
         for follower in list(self._followers or ()):
             follower.bump()
 

@@ -37,7 +37,7 @@ if t.TYPE_CHECKING:
     from ..app import App
     from ..ctx import AppContext
     from ..typing import ResponseReturnValue, URLValuePreprocessorCallable
-    from ..versions import Version
+    from ..versions import Epoch
     from .stages import Stages
 else:
     asyncio = late_module("asyncio")
@@ -196,10 +196,10 @@ class Plan:
 
     __slots__ = (
         "after", "after_hopping", "app_teardown", "app_tearing_down", "before", "before_hopping",
-        "body_limit", "body_timeout", "endpoint", "ends_app", "ends_request", "finished", "full_dispatch",
+        "body_limit", "body_timeout", "endpoint", "ends_app", "ends_request", "epoch", "finished", "full_dispatch",
         "goes_straight", "is_eager", "lane", "makes", "number", "on_disconnect", "only_calls_view", "opens", "plain",
         "prepares", "preprocesses", "processes", "reads_on_loop", "rule", "sole_before", "started", "stream_body",
-        "teardown", "tearing_down", "tears_down", "thread_limit", "url_processors", "version", "view", "view_is_async",
+        "teardown", "tearing_down", "tears_down", "thread_limit", "url_processors", "view", "view_is_async",
     )  # fmt: skip
 
     number: int
@@ -251,8 +251,8 @@ class Plan:
     only_calls_view: bool
 
     def __init__(self, app: App, rule: Rule | None, stages: Stages) -> None:
-        self.version: Version = app.tables
-        self.number = self.version.number
+        self.epoch: Epoch = app.tables.epoch  # asked for first: what changes while this is made ends it
+        self.number = app.tables.number
         self.rule: Rule | None = rule  # kept, so that no other rule gets its id while the plan is known by that
         self.endpoint: str | None = None if rule is None else rule.endpoint
         self.body_limit, self.body_timeout = app.config["MAX_CONTENT_LENGTH"], app.config["BODY_TIMEOUT"]
@@ -355,7 +355,7 @@ class Plan:
 def renewed(ctx: AppContext) -> Plan:
     """Return the plan of a request as of now; anything may have changed it while the request ran."""
     plan = ctx.plan
-    if plan.number != plan.version.number:
+    if plan.epoch.over:
         rule = ctx.request.url_rule if ctx.request_made and ctx.has_request else plan.rule
         plan = ctx.plan = plan_for(ctx.app, rule, ctx.stages)
     return plan
@@ -365,7 +365,7 @@ def plan_for(app: App, rule: Rule | None, stages: Stages) -> Plan:
     """Return the plan for `rule`, or for a request that has none."""
     plans = stages.plans
     plan = plans.get(id(rule))
-    if plan is None or plan.number != app.tables.number:
+    if plan is None or plan.epoch.over:
         if len(plans) >= MOST_PLANS:
             plans.clear()
         plan = plans[id(rule)] = Plan(app, rule, stages)

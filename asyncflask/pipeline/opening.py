@@ -50,7 +50,7 @@ def open_exchange(
         if found is not None:
             target, arguments = found
             plan = target.plan
-            if plan is None or plan.number != plan.version.number:
+            if plan is None or plan.epoch.over:
                 plan = target.plan = _plan_ahead(app, target.rule)
             if plan is not None:
                 ctx.plan, ctx.lane, ctx.view_args = plan, plan.lane, arguments

@@ -183,7 +183,7 @@ def finalize(ctx: AppContext, value: t.Any, from_error_handler: bool = False, ma
     Returns the response, or what is to be awaited for it.
     """
     plan, response = ctx.plan, made
-    if plan.number != plan.version.number:
+    if plan.epoch.over:
         plan = renewed(ctx)
     if response is None and plan.makes is not None:
         response = plan.makes.response(value)
@@ -229,7 +229,7 @@ def plain_answer(ctx: AppContext, value: t.Any) -> Answer | None:
     This is what `make_response` and `Response.asgi_answer` would give.
     """
     plan = ctx.plan
-    if plan.number != plan.version.number:
+    if plan.epoch.over:
         plan = renewed(ctx)
     plain = plan.plain
     if plain is None or ctx.touched or (ctx.has_cookies and session_may_need_saving(ctx)):
@@ -257,7 +257,7 @@ async def process(ctx: AppContext, response: R, announces: bool = False) -> R:
     lane, plan = ctx.lane, ctx.plan
     if ctx.touched and ctx.after_functions is not None:
         response = await _after_this_request(ctx, ctx.after_functions, response)
-    if plan.number != plan.version.number:
+    if plan.epoch.over:
         plan = renewed(ctx)
     for function, asynchronous in plan.after_hopping if lane.hops else plan.after:
         if asynchronous and lane.on_loop:
@@ -271,7 +271,7 @@ async def process(ctx: AppContext, response: R, announces: bool = False) -> R:
         saving = save(ctx, response)
         if saving is not None:
             await saving
-    if plan.number != plan.version.number:
+    if plan.epoch.over:
         plan = renewed(ctx)
     if announces and plan.finished:
         hearer = sole_hearer(ctx, ctx.stages.finished, plan.finished)

@@ -78,7 +78,7 @@ def exchange(ctx: AppContext) -> t.Generator[t.Any, t.Any, None]:
         raise
     finally:
         plan, begun, value = ctx.plan, None, None  # it may be an error, in a frame of whose traceback this is
-        stays = ctx.preserve is not None or (plan if plan.number == plan.version.number else renewed(ctx)).tears_down
+        stays = ctx.preserve is not None or (renewed(ctx) if plan.epoch.over else plan).tears_down
         if not stays and ctx._tokens is BOUND and current(None) is ctx:
             ctx._tokens = ()  # what `_ending` comes to where nothing is unusual
         elif (ending := _ending(ctx, error, response)) is not None:
@@ -209,14 +209,14 @@ async def _prepared(ctx: AppContext) -> t.Any:
     if plan.started:
         hearer = sole_hearer(ctx, ctx.stages.started, plan.started)
         await (announce(ctx, ctx.stages.started, plan.started) if hearer is None else hearer(ctx.app))
-        if plan.number != plan.version.number:
+        if plan.epoch.over:
             plan = renewed(ctx)
     if ctx.body_has_work and ctx.has_big_form:
         await InThread(ctx.request.parse_ahead)
     if plan.preprocesses:
         hook = plan.sole_before
         value = await (ctx.stages.preprocess(ctx) if hook is None or not ctx.lane.on_loop else hook())
-        if plan.number != plan.version.number:
+        if plan.epoch.over:
             renewed(ctx)
     if ctx.body_has_work and value is None and ctx.read_on is not None:
         await read_on(ctx)
@@ -266,7 +266,7 @@ def dispatch(ctx: AppContext) -> t.Any:
         assert rule is not None
         if request.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
             return app.make_default_options_response()
-        if plan.number != app.tables.number or plan.endpoint != rule.endpoint:
+        if plan.epoch.over or plan.endpoint != rule.endpoint:
             plan = ctx.plan = plan_for(app, rule, ctx.stages)
     else:
         arguments = ctx.view_args
@@ -285,7 +285,7 @@ def teardown_request(ctx: AppContext, error: BaseException | None) -> t.Awaitabl
     Returns what is to be awaited for that.
     """
     plan = ctx.plan
-    if plan.number != plan.version.number:
+    if plan.epoch.over:
         plan = renewed(ctx)
     if plan.teardown:
         return _tear_down(ctx, error, lambda plan: (plan.teardown, plan.tearing_down), ctx.stages.tearing_down)
@@ -335,7 +335,7 @@ async def pop(ctx: AppContext, error: BaseException | None, response: Response |
     try:
         if len(ctx._tokens) + ctx._held == 1 or (error is not None and ctx.gives_up()):
             plan = ctx.plan
-            if plan.number != plan.version.number:
+            if plan.epoch.over:
                 plan = renewed(ctx)
             if plan.ends_request and ctx.has_request:
                 try:
@@ -345,7 +345,7 @@ async def pop(ctx: AppContext, error: BaseException | None, response: Response |
                         await ending
                 except (Exception, asyncio.CancelledError) as raised:
                     errors.append(raised)
-                if plan.number != plan.version.number:
+                if plan.epoch.over:
                     plan = renewed(ctx)
             if errors or plan.ends_app or ctx.leaves_open or ctx._tokens is not BOUND:
                 await _end_app(ctx, error, errors)

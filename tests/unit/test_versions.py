@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import threading
 import weakref
 
 import pytest
 
 from asyncflask import App, request_started
 from asyncflask.config import Config
-from asyncflask.versions import Version, WatchedDict
+from asyncflask.versions import Epoch, Version, WatchedDict
 
 
 @pytest.fixture
@@ -28,6 +29,33 @@ def test_a_follower_changes_with_what_it_follows() -> None:
     before = one.number, other.number
     one.bump()
     assert one.number != before[0] and other.number == before[1]
+
+
+def test_a_change_ends_an_epoch_and_begins_another() -> None:
+    version = Version()
+    before = version.epoch
+    assert not before.over
+    version.bump()
+    assert before.over and version.epoch is not before and not version.epoch.over
+
+
+def test_of_changes_at_once_each_one_ends_the_epoch_before_it() -> None:
+    version = Version()
+    seen: list[Epoch] = []
+    together = threading.Barrier(4)
+
+    def change() -> None:
+        together.wait(30)
+        for _ in range(2000):
+            version.bump()
+            seen.append(version.epoch)
+
+    threads = [threading.Thread(target=change) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert {epoch for epoch in seen if not epoch.over} == {version.epoch}
 
 
 def test_followers_are_not_kept_alive() -> None:
