@@ -1,8 +1,8 @@
 """Requests per second of each application behind a real server, side by side.
 
-Each server stays up on a port of its own, pinned to one core, with wrk on another; rounds go through the servers in
-turn, so that a slow minute of the machine hits all of them alike. Needs two cores and wrk (Debian's package of that
-name).
+Each server has a port of its own and is pinned to one core, with wrk on another; rounds go through the servers in turn,
+so that a slow minute of the machine hits all of them alike, and each round starts them anew. Needs two cores and wrk
+(Debian's package of that name).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from pathlib import Path
 
 from environment import variables
 from workloads import WORKLOADS, Workload, can
+
+Table = dict[str, dict[str, float]]
 
 HERE = Path(__file__).parent
 SERVER_CORE, CLIENT_CORE = "0", "1"
@@ -153,73 +155,82 @@ def serving(python: Path, names: list[str]) -> Iterator[dict[str, Server]]:
             server.stop()
 
 
-def one_workload(
-    servers: Mapping[str, Server], work: Workload, rounds: int, seconds: int
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the median rate of each server for one workload, and the least CPU of a request in microseconds.
+class Found:
+    """What rounds have found: for each workload and name, rates and microseconds of CPU, one of each round."""
 
-    A server that fails is left out and named on stderr. The CPU depends much less on what else the machine does.
-    """
-    rates: dict[str, list[float]] = {name: [] for name in servers}
-    costs: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(rounds):
-            for name, server in servers.items():
-                if name not in rates:
+    def __init__(self) -> None:
+        self.rates: dict[str, dict[str, list[float]]] = {}
+        self.costs: dict[str, dict[str, list[float]]] = {}
+        self.beside: list[dict[str, float]] = []
+        self.failed: set[tuple[str, str]] = set()
+
+    def one_round(self, servers: Mapping[str, Server], works: list[str], seconds: int) -> None:
+        """Ask each server for each workload it knows. One that fails at that is named on stderr, and asked no more."""
+        with tempfile.TemporaryDirectory() as folder:
+            for work, name in [(work, name) for work in works for name in servers if can(name, [work])]:
+                if (work, name) in self.failed:
                     continue
                 try:
-                    if number == 0:
-                        server.check(work)
-                    before = server.cpu_time()
-                    rate = wrk(server, work, seconds, Path(folder))
-                    after = server.cpu_time()
-                    rates[name].append(rate)
-                    if before is not None and after is not None:
-                        cost = (after - before) / (rate * seconds) * 1e6
-                        costs[name] = min(cost, costs.get(name, cost))
+                    self._ask(servers[name], work, name, seconds, Path(folder))
                 except (OSError, ValueError, RuntimeError) as error:
-                    print(f"{name} failed: {error}", file=sys.stderr)
-                    del rates[name]
-    return {name: statistics.median(values) for name, values in rates.items()}, costs
+                    print(f"{name} failed at {work}: {error}", file=sys.stderr)
+                    self.failed.add((work, name))
+            if "asyncflask" in servers and "sleep" in works:
+                self.beside.append(mixed(servers["asyncflask"], seconds, Path(folder)))
+
+    def _ask(self, server: Server, work: str, name: str, seconds: int, folder: Path) -> None:
+        server.check(WORKLOADS[work])
+        before = server.cpu_time()
+        rate = wrk(server, WORKLOADS[work], seconds, folder)
+        after = server.cpu_time()
+        self.rates.setdefault(work, {}).setdefault(name, []).append(rate)
+        if before is not None and after is not None:
+            cost = (after - before) / (rate * seconds) * 1e6
+            self.costs.setdefault(work, {}).setdefault(name, []).append(cost)
+
+    def medians(self) -> tuple[Table, Table]:
+        """Return the medians of rates and of CPU, without whatever failed."""
+        both = [
+            {
+                work: {name: statistics.median(v) for name, v in row.items() if (work, name) not in self.failed}
+                for work, row in table.items()
+            }
+            for table in (self.rates, self.costs)
+        ]
+        if self.beside:
+            rows = {key: statistics.median(one[key] for one in self.beside) for key in self.beside[0]}
+            both[0]["hello beside sleep"] = rows
+        return both[0], both[1]
 
 
-def mixed(server: Server, seconds: int, rounds: int) -> dict[str, float]:
+def mixed(server: Server, seconds: int, folder: Path) -> dict[str, float]:
     """Return the rate of `hello` alone, and beside clients that keep every worker thread blocked with `sleep`."""
-    alone, beside, sleep = [], [], []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for _ in range(rounds):
-            alone.append(wrk(server, WORKLOADS["hello"], seconds, folder))
-            work = WORKLOADS["sleep"]
-            args = ["taskset", "-c", CLIENT_CORE, "wrk", "-t1", f"-c{work.connections}", f"-d{seconds + 2}s"]
-            load = subprocess.Popen([*args, server.url(work)], stdout=subprocess.PIPE, text=True)
-            time.sleep(1)  # until all threads are busy
-            beside.append(wrk(server, WORKLOADS["hello"], seconds, folder))
-            found = re.search(r"Requests/sec:\s*([\d.]+)", load.communicate()[0])
-            sleep.append(float(found[1]) if found else 0.0)
-    return {
-        "hello alone": statistics.median(alone),
-        "hello beside sleep": statistics.median(beside),
-        "sleep beside hello": statistics.median(sleep),
-    }
-
-
-Table = dict[str, dict[str, float]]
+    alone = wrk(server, WORKLOADS["hello"], seconds, folder)
+    work = WORKLOADS["sleep"]
+    args = ["taskset", "-c", CLIENT_CORE, "wrk", "-t1", f"-c{work.connections}", f"-d{seconds + 2}s"]
+    load = subprocess.Popen([*args, server.url(work)], stdout=subprocess.PIPE, text=True)
+    time.sleep(1)  # until all threads are busy
+    beside = wrk(server, WORKLOADS["hello"], seconds, folder)
+    found = re.search(r"Requests/sec:\s*([\d.]+)", load.communicate()[0])
+    sleep = float(found[1]) if found else 0.0
+    return {"hello alone": alone, "hello beside sleep": beside, "sleep beside hello": sleep}
 
 
 def measure(python: Path, names: list[str], works: list[str], rounds: int, seconds: int) -> tuple[Table, Table]:
-    """Return requests per second, and microseconds of the server's CPU for one, by workload and name."""
+    """Return requests per second, and microseconds of the server's CPU for one, by workload and name.
+
+    Each round has servers of its own: of two processes with the same code one may be a tenth faster than the other, as
+    long as they live.
+    """
     if missing():
         raise RuntimeError(f"install {' and '.join(missing())}: servers cannot be measured without")
     if len(os.sched_getaffinity(0)) < 2:
         raise RuntimeError("servers are measured on two cores, one of them for wrk; this process may use only one")
-    table: Table = {}
-    spent: Table = {}
-    with serving(python, names) as servers:
-        for work in works:
-            able = {name: server for name, server in servers.items() if can(name, [work])}
-            table[work], spent[work] = one_workload(able, WORKLOADS[work], rounds, seconds)
-            print(f"{work:8}", "  ".join(f"{name} {rate:,.0f}" for name, rate in table[work].items()), flush=True)
-        if "asyncflask" in servers and "sleep" in works:
-            table["hello beside sleep"] = mixed(servers["asyncflask"], seconds, rounds)
-    return table, spent
+    found = Found()
+    for number in range(rounds):
+        with serving(python, names) as servers:
+            found.one_round(servers, works, seconds)
+        print(f"round {number + 1} of {rounds}", flush=True)
+        for work, row in found.rates.items():
+            print(f"  {work:8}", "  ".join(f"{name} {values[-1]:,.0f}" for name, values in row.items()), flush=True)
+    return found.medians()
