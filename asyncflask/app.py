@@ -296,7 +296,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
             else:
                 read_ahead(ctx.request, most)
         try:
-            drive(run.exchange(ctx), context, bridge)
+            drive(run.exchange(ctx), context, bridge)  # pyright: ignore[reportArgumentType]  # typeshed: Awaitable
         except BaseException:
             end_lifetime(ctx, context, bridge)
             raise
