@@ -37,7 +37,7 @@ from .globals import _cv_app, _cv_request, g, request, session
 from .helpers import get_debug_flag, get_flashed_messages, get_load_dotenv
 from .lazy import late_module, lazy
 from .lifetime import Lifetimes
-from .pipeline import converse, fail, hooks, limit, opening, respond, run
+from .pipeline import bodies, converse, fail, hooks, limit, opening, respond, run
 from .pipeline.bind import bind
 from .pipeline.stages import OTHERS, SEAMS, Stages, WebsocketStages
 from .resources import Resources
@@ -58,6 +58,7 @@ if t.TYPE_CHECKING:
 
     from .asgi.stream import Receive, Send
     from .cli import AppGroup
+    from .pipeline.bodies import BodyContext
     from .templating import Environment
     from .wrappers.websocket import Line
 else:
@@ -230,6 +231,8 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     begin_exchange: staticmethod[[ServedContext], HTTPException | None] = staticmethod(opening.begin_exchange)
     handshake: staticmethod[[AppContext], Handshake] = staticmethod(converse.handshake)
     end_exchange: staticmethod[[AppContext], Step] = staticmethod(run.end)
+    begin_body: staticmethod[[AppContext, Context], BodyContext | None] = staticmethod(bodies.begin_body)
+    end_body: staticmethod[..., Step] = staticmethod(bodies.end_body)
     pop_context: staticmethod[[AppContext, BaseException | None], Step] = staticmethod(run.pop)
     emit: staticmethod[..., Step] = staticmethod(hooks.emit)
     too_late: staticmethod[[float], HTTPException] = staticmethod(limit.too_late)
@@ -309,7 +312,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
         if ctx.pushes:
             ctx.sends_body = ctx.leaves_open = True
             response.call_on_close(partial(setattr, ctx, "sends_body", False))
-        end = partial(_end_in_thread, ctx, context, bridge)
+        end = partial(_end_in_thread, ctx, bodies.begin_body(ctx, context), context, bridge)
         return respond_wsgi(environ, start_response, response, context, bridge, end)
 
     def __call__(self, *args: t.Any, **named: t.Any) -> t.Any:
@@ -729,10 +732,12 @@ Flask = App
 _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
 
 
-def _end_in_thread(ctx: AppContext, context: Context, bridge: Bridge) -> None:
+def _end_in_thread(ctx: AppContext, body: BodyContext | None, context: Context, bridge: Bridge) -> None:
     try:
         if ctx.ending is not None:
             drive(run.end(ctx), context, bridge)
+        elif body is not None and body.used:
+            drive(bodies.end_body(ctx, body, ctx.lane), context, bridge)
     finally:
         end_lifetime(ctx, context, bridge)
         ctx.streams = False

@@ -400,19 +400,28 @@ def _sends_paths(ctx: AppContext) -> bool:
 
 
 def _ending(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> End:
+    body = app.begin_body(ctx, context)
+
     async def end() -> None:
         # In its own thread a sync request ends after all of this: see `_work`.
         if ctx.ending is not None and ctx.lane is not WORKER:
             await InContext(app.end_exchange(ctx), context, bridge)
+        elif body is not None and body.used:
+            lane = LATE if ctx.lane is WORKER else ctx.lane
+            await InContext(app.end_body(ctx, body, lane), context, bridge)
 
     ctx.sends_body = ctx.pushes > 0
     return end
 
 
 def _ending_in_thread(app: App, ctx: AppContext, context: Context, bridge: Bridge) -> End:
+    body = app.begin_body(ctx, context)
+
     def end() -> None:
         if ctx.ending is not None:
             drive(app.end_exchange(ctx), context, bridge)
+        elif body is not None and body.used:
+            drive(app.end_body(ctx, body, ctx.lane), context, bridge)
 
     ctx.sends_body = ctx.pushes > 0
     return end

@@ -371,7 +371,11 @@ class App(Scaffold):
 
     @setupmethod
     def teardown_appcontext(self, f: TeardownHook) -> TeardownHook:
-        """Register a function to run when an application context ends, with the unhandled exception or None."""
+        """Register a function to run when an application context ends, with the unhandled exception or None.
+
+        A streamed body without ``stream_with_context`` comes after that; if it has used the application or ``g``, the
+        function runs once more at its end.
+        """
         self.teardown_appcontext_funcs.append(f)
         return f
 
