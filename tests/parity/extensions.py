@@ -1,6 +1,6 @@
 """The own tests of Flask's extensions, run on Flask and on asyncflask installed as flask, side by side.
 
-    python tests/parity/extensions.py [--transport wsgi] [--write-readme | NAME ...]
+    python tests/parity/extensions.py [--transport wsgi] [--write-readme] [NAME ...]
 
 extensions.toml lists them. Each one's tests come from its source distribution or its repository at the released
 version, are kept in a cache, and run in an environment of their own with Flask 3.1.3, the extension and this project:
@@ -17,7 +17,7 @@ import re
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -171,19 +171,51 @@ def compare(extension: Extension, transport: str) -> Comparison:
         return Comparison(extension, error=f"could not be run: {error}")
 
 
-def table(results: Iterable[Comparison], when: datetime.date, transport: str) -> str:
-    """Return the table, for people and for the README."""
-    lines = [
-        f"The own tests of Flask's extensions that pass, on Flask {flask_suite.VERSION} and on asyncflask in its place"
-        f" (through {transport.upper()}); {when.isoformat()}, Python {sys.version.partition(' ')[0]}.",
-        "",
-        "| extension | on Flask | on asyncflask |",
-        "|---|---|---|",
-    ]
-    for result in results:
-        counts = f"{result.flask.passed()} | {result.ours.passed()}" if not result.error else "not run | not run"
-        lines.append(f"| {result.extension.name} {result.extension.version} | {counts} |")
-    return "\n".join(lines)
+def row(result: Comparison, when: datetime.date) -> str:
+    """Return a line of the table."""
+    counts = "not run | not run" if result.error else f"{result.flask.passed()} | {result.ours.passed()}"
+    return f"| {result.extension.name} {result.extension.version} | {counts} | {when.isoformat()} |"
+
+
+def table(rows: Mapping[str, str], transport: str) -> str:
+    """Return the table, for people and for the README.
+
+    Args:
+        rows: by the extension's name.
+        transport: that of asyncflask's test client.
+    """
+    return "\n".join(
+        [
+            f"The own tests of Flask's extensions that pass, on Flask {flask_suite.VERSION} and on asyncflask in its"
+            f" place (through {transport.upper()}); Python {sys.version.partition(' ')[0]}.",
+            "",
+            "| extension | on Flask | on asyncflask | run on |",
+            "|---|---|---|---|",
+            *rows.values(),
+        ]
+    )
+
+
+def kept_rows(readme: str, known: Mapping[str, Extension]) -> dict[str, str]:
+    """Return the rows of the README's table for the versions that are listed, by name, in the order of the list."""
+    lines = readme.partition(BEGIN)[2].partition(END)[0].splitlines()
+    starts = {name: f"| {name} {extension.version} |" for name, extension in known.items()}
+    return {name: line for name, start in starts.items() for line in lines if line.startswith(start)}
+
+
+def write_row(result: Comparison, line: str, known: Mapping[str, Extension], transport: str) -> None:
+    """Put one row into the README; the others stay."""
+    readme = README.read_text(encoding="utf-8")
+    rows = kept_rows(readme, known) | {result.extension.name: line}
+    rows = {name: rows[name] for name in known if name in rows}
+    README.write_text(between_markers(readme, table(rows, transport), BEGIN, END), encoding="utf-8")
+
+
+def keep_logs(result: Comparison, folder: Path) -> None:
+    """Write what pytest wrote, in two files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, done in (("flask", result.flask), ("asyncflask", result.ours)):
+        (folder / f"{result.extension.name}-{kind}.log").write_text(done.log, encoding="utf-8")
 
 
 def main() -> int:
@@ -191,31 +223,26 @@ def main() -> int:
     known = listed()
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"run only these: {', '.join(known)}")
+    parser.add_argument("--transport", choices=flask_suite.TRANSPORTS, default="asgi", help="of our test client")
     parser.add_argument(
-        "--transport", choices=flask_suite.TRANSPORTS, default="asgi", help="of asyncflask's test client"
+        "--write-readme", action="store_true", help="write the rows into README.md, each when it is there"
     )
-    parser.add_argument("--write-readme", action="store_true", help="write the table, of all, into README.md")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep there what pytest wrote")
     asked = parser.parse_args()
     if strangers := set(asked.names) - known.keys():
         parser.error(f"not in {TABLE.name}: {', '.join(sorted(strangers))}")
-    if asked.write_readme and asked.names:
-        parser.error("--write-readme writes the table of all extensions, so it takes no names")
-    results = []
+    rows, complaints = {}, []
     for name in asked.names or known:
         result = compare(known[name], asked.transport)
-        print(f"{name}: {result.flask.passed()} on Flask, {result.ours.passed()} on asyncflask", flush=True)
-        print("\n".join(result.complaints), end="\n" if result.complaints else "", flush=True)
+        rows[name] = row(result, datetime.datetime.now(datetime.UTC).date())
+        complaints += result.complaints
+        print("\n".join([rows[name], *result.complaints]), flush=True)
         if asked.logs:
-            asked.logs.mkdir(parents=True, exist_ok=True)
-            for kind, done in (("flask", result.flask), ("asyncflask", result.ours)):
-                (asked.logs / f"{name}-{kind}.log").write_text(done.log, encoding="utf-8")
-        results.append(result)
-    text = table(results, datetime.datetime.now(datetime.UTC).date(), asked.transport)
-    print(f"\n{text}")
-    if asked.write_readme:
-        README.write_text(between_markers(README.read_text(encoding="utf-8"), text, BEGIN, END), encoding="utf-8")
-    return int(any(result.complaints for result in results))
+            keep_logs(result, asked.logs)
+        if asked.write_readme and not result.error:
+            write_row(result, rows[name], known, asked.transport)
+    print(f"\n{table(rows, asked.transport)}")
+    return int(bool(complaints))
 
 
 if __name__ == "__main__":
