@@ -12,11 +12,13 @@ from contextlib import suppress
 from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
 from werkzeug.routing import RoutingException
 
+from ..sansio.app import App as SansioApp
 from .error_forms import in_form
 from .hooks import call, emit, is_async, settled
 
 if t.TYPE_CHECKING:
     from ..ctx import AppContext
+    from ..typing import ErrorHandlerCallable
     from ..wrappers import Response
 
 #: for code that was written for Quart
@@ -24,6 +26,7 @@ NOTHING_TO_AWAIT = (
     "(request.get_json(), request.form, render_template() and the like are plain values here, in 'async def' views too:"
     " take the 'await' away.)"
 )
+_FIND = SansioApp._find_error_handler
 
 
 async def user_exception(ctx: AppContext, error: Exception) -> t.Any:
@@ -37,7 +40,7 @@ async def user_exception(ctx: AppContext, error: Exception) -> t.Any:
         error.show_exception = True
     if isinstance(error, HTTPException) and not app.trap_http_exception(error):
         return await ctx.stages.http_exception(ctx, error)
-    handler = app._find_error_handler(error, ctx.request.blueprints)
+    handler = _handler_for(ctx, error)
     if handler is not None:
         return await call(ctx.lane, handler, is_async(handler), error)
     if isinstance(error, ExceptionGroup) and (inner := _answerable(ctx, error)) is not None:
@@ -53,11 +56,19 @@ async def http_exception(ctx: AppContext, error: HTTPException) -> t.Any:
     # Without a code it only carries a response; a routing exception is a redirect. Neither is an error to handle.
     if error.code is None or isinstance(error, RoutingException):
         return error
-    handler = ctx.app._find_error_handler(error, ctx.request.blueprints)
+    handler = _handler_for(ctx, error)
     if handler is None:
         offered = ctx.app.config["ERROR_MIMETYPES"]
         return error if offered is None else in_form(ctx, error, offered)
     return await call(ctx.lane, handler, is_async(handler), error)
+
+
+def _handler_for(ctx: AppContext, error: Exception) -> ErrorHandlerCallable | None:
+    app = ctx.app
+    find = app._find_error_handler
+    if getattr(find, "__func__", None) is _FIND and not any(app.error_handler_spec.values()):
+        return None  # without looking which blueprints the request is for
+    return find(error, ctx.request.blueprints)
 
 
 async def unhandled(ctx: AppContext, error: Exception) -> Response:
@@ -79,7 +90,7 @@ async def unhandled(ctx: AppContext, error: Exception) -> Response:
     current = sys.exc_info()
     app.log_exception(current if current[1] is error else (type(error), error, error.__traceback__))
     answer: t.Any = InternalServerError(original_exception=error)
-    handler = app._find_error_handler(answer, ctx.request.blueprints)
+    handler = _handler_for(ctx, answer)
     if handler is not None:
         answer = await call(ctx.lane, handler, is_async(handler), answer)
     elif (offered := app.config["ERROR_MIMETYPES"]) is not None:
@@ -101,6 +112,6 @@ def _answerable(ctx: AppContext, group: ExceptionGroup) -> Exception | None:
             found = _answerable(ctx, error)
             if found is not None:
                 return found
-        elif isinstance(error, HTTPException) or ctx.app._find_error_handler(error, ctx.request.blueprints):
+        elif isinstance(error, HTTPException) or _handler_for(ctx, error):
             return error
     return None

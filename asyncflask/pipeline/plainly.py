@@ -1,4 +1,4 @@
-"""What can be known ahead of answers whose values are plain: str, bytes, dict, list.
+"""What can be known ahead of answers whose values are plain: str, bytes, dict, list; and of plain HTTP exceptions.
 
 `respond.finalize` makes their responses of that; `respond.plain_answer` does without, where nobody would look at one.
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
+from werkzeug.exceptions import HTTPException
+
 from ..wrappers import Response
 from ..wrappers.headers import content_type_for
 from ..wrappers.response import untouched
+from .of_error import usual_parts
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -52,9 +55,11 @@ class Plainly:
             body, content_type = self.write(value), self._json
         elif kind is bytes:
             body, content_type = value, self._text
+        elif isinstance(value, HTTPException) and (parts := usual_parts(value)) is not None:
+            return untouched(self._kind, *parts)
         else:
             return None
-        return untouched(self._kind, body, content_type)
+        return untouched(self._kind, body, 200, content_type)
 
     @staticmethod
     def of(app: App) -> Plainly | None:

@@ -20,6 +20,7 @@ from ..threads import InThread
 from ..wrappers import Response
 from ..wrappers.headers import MOST_READY, READY
 from .hooks import announce, begin, call, is_async, renewed, settled, sole_hearer
+from .of_error import of_error
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -34,9 +35,6 @@ _TEXT = (str, bytes)
 _JSON = (dict, list)
 
 _SAVE_COOKIE = SecureCookieSessionInterface.save_session
-_GET_RESPONSE = HTTPException.get_response
-_PARTS = ("get_headers", "get_body", "get_description")
-_OWN_PARTS = frozenset({"get_response", *_PARTS})
 
 _KINDS = (
     "The return type must be a string, dict, list, tuple with headers or status, Response instance, or WSGI callable,"
@@ -97,52 +95,9 @@ def _unpack(value: tuple[t.Any, ...]) -> tuple[t.Any, t.Any, t.Any]:
     )
 
 
-def _of_error(kind: type[Response], error: HTTPException) -> Response | None:
-    """Return an HTTP exception as a response, if that is all written by Werkzeug, which doesn't look at the environ."""
-    if (
-        error.response is not None
-        or not getattr(kind, "is_made_as_ours", False)
-        or not kind.automatically_set_content_length  # Werkzeug's own class would have
-        or type(error).get_response is not _GET_RESPONSE
-    ):
-        return None
-    if error.code is None or not _OWN_PARTS.isdisjoint(vars(error)):
-        return None
-    if any(getattr(type(error), name).__module__ != _GET_RESPONSE.__module__ for name in _PARTS):
-        return None
-    pairs, body = _parts_of(error)
-    headers = dict(pairs)
-    if len(headers) != len(pairs):
-        return None
-    content_type = headers.pop("Content-Type", None)
-    return kind(body, error.code, headers, content_type=content_type)
-
-
-def _parts_of(error: HTTPException) -> tuple[list[tuple[str, str]], str]:
-    own, description = vars(error), error.description
-    methods: t.Any = own.get("valid_methods")
-    named_as_ours = getattr(type(error), "name", None) is HTTPException.name
-    is_usual = named_as_ours and type(description) is str and len(description) <= _SHORT and own.keys() <= _USUAL
-    if not is_usual or (methods is not None and type(methods) is not list) or PLAIN:
-        return error.get_headers(), error.get_body()
-    # Nothing else of its own is looked at for the headers and the page.
-    key = type(error), error.code, description, None if methods is None else tuple(methods)
-    parts = _usual_parts.get(key)
-    if parts is None:
-        parts = error.get_headers(), error.get_body()
-        if len(_usual_parts) < _MOST_PARTS:
-            _usual_parts[key] = parts
-    return parts
-
-
-_usual_parts: dict[t.Any, tuple[list[tuple[str, str]], str]] = {}
-_MOST_PARTS, _SHORT = 100, 300
-_USUAL = {"response", "description", "valid_methods"}
-
-
 def _coerce(kind: type[Response], value: t.Any) -> Response:
-    if isinstance(value, HTTPException) and (response := _of_error(kind, value)) is not None:
-        return response
+    if isinstance(value, HTTPException) and (response := of_error(kind, value)) is not None:
+        return t.cast(Response, response)
     was = type(value).__name__
     if not isinstance(value, BaseResponse) and not callable(value):
         raise TypeError(f"The view function did not return a valid response. {_KINDS} but it was a {was}.")

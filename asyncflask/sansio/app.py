@@ -406,11 +406,13 @@ class App(Scaffold):
         Set by TRAP_HTTP_EXCEPTIONS for all, by TRAP_BAD_REQUEST_ERRORS for bad requests; where the latter is None, a
         missing key of the request is trapped in debug mode.
         """
-        setting = self.config["TRAP_BAD_REQUEST_ERRORS"]
-        trapped: tuple[type[Exception], ...] = (BadRequest,) if setting else ()
-        if setting is None and self.debug:
-            trapped = (BadRequestKeyError,)
-        return bool(self.config["TRAP_HTTP_EXCEPTIONS"]) or isinstance(e, trapped)
+        config = self.config
+        if config["TRAP_HTTP_EXCEPTIONS"]:
+            return True
+        if not isinstance(e, BadRequest):
+            return False
+        setting = config["TRAP_BAD_REQUEST_ERRORS"]
+        return isinstance(e, BadRequestKeyError) and bool(self.debug) if setting is None else bool(setting)
 
     def should_ignore_error(self, error: BaseException | None) -> bool:
         """Say whether teardown functions are not to be told of an error. For subclasses; here always False."""

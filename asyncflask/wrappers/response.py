@@ -557,10 +557,12 @@ class Response(Recast, BaseResponse):
         super().set_cookie(key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned)
 
 
-def untouched(kind: type[Response], body: bytes, content_type: ContentType) -> Response:
-    """As ``kind(body, content_type=...)``, for a class of which `is_sent_plainly` is true."""
+def untouched(
+    kind: type[Response], body: bytes, status: int, content_type: ContentType, headers: Given = ()
+) -> Response:
+    """As ``kind(body, status, headers, content_type=...)``, for a class of which `is_sent_plainly` is true."""
     response = new(kind)
-    response._plain = body, 200, content_type, (), (), ()
+    response._plain = body, status, content_type, headers, (), ()
     return response
 
 
