@@ -494,12 +494,12 @@ class App(Resources, Lifetimes, Testable, SansioApp):
     def handle_user_exception(self, e: Exception) -> HTTPException | ft.ResponseReturnValue:
         """Return the answer to an error of a hook or view; one that has no handler is raised again."""
         ctx = _current_request_ctx()
-        return t.cast("ft.ResponseReturnValue", hooks.finish(ctx, fail.user_exception(ctx, e)))
+        return t.cast("ft.ResponseReturnValue", hooks.finish(ctx, hooks.settled(fail.user_exception, ctx, e)))
 
     def handle_http_exception(self, e: HTTPException) -> HTTPException | ft.ResponseReturnValue:
         """Return what the handler of an HTTP exception returns, or the exception, which is a response too."""
         ctx = _current_request_ctx()
-        return t.cast("ft.ResponseReturnValue", hooks.finish(ctx, fail.http_exception(ctx, e)))
+        return t.cast("ft.ResponseReturnValue", hooks.finish(ctx, hooks.settled(fail.http_exception, ctx, e)))
 
     def handle_exception(self, e: Exception) -> Response:
         """Return the 500 response to an error nobody handled, or raise it again where errors propagate."""

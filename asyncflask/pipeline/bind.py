@@ -6,13 +6,14 @@ import sys
 import typing as t
 import warnings
 from functools import lru_cache
+from urllib.parse import quote
 
 from werkzeug.exceptions import SecurityError
 from werkzeug.routing import Map, MapAdapter
 from werkzeug.sansio.utils import get_host
 
 from ..plain import is_plain
-from ..wrappers.environ import RequestHeaders
+from ..wrappers.request_head import PATH_PLAIN
 
 if t.TYPE_CHECKING:
     from ..wrappers import Request
@@ -62,19 +63,17 @@ def bind(url_map: Map, request: Request, server_name: str | None, subdomain_matc
 
 def _bound_as_usual(url_map: Map, request: Request) -> MapAdapter | None:
     """Return what `bind` would where it knows the host already, and there is nothing else to look at; else None."""
-    raw, headers = request.header_bytes, request.headers
-    if raw is None or b"upgrade" in raw or not (type(headers) is RequestHeaders and headers.by_name is raw) or PLAIN:
+    address = None if PLAIN or request.trusted_hosts is not None else request.address()
+    if address is None:
         return None
-    named, scheme = raw.get(b"host", b""), request.scheme
-    is_usual = len(named) <= _LONGEST and request.trusted_hosts is None
-    if not is_usual or url_map.host_matching or getattr(url_map.bind, "__func__", None) is not Map.bind:
+    scheme, named, server, script, path = address
+    if len(named) > _LONGEST or url_map.host_matching or getattr(url_map.bind, "__func__", None) is not Map.bind:
         return None
-    host = _known_host(scheme, named, request.server)
+    host = _known_host(scheme, named, server)
     if host is None:
         return None
-    query = request.query_string.decode("latin-1")
-    script, subdomain = request.root_path or "/", url_map.default_subdomain or ""
-    return MapAdapter(url_map, host, script, subdomain, scheme, request.path, request.method, query)
+    query, subdomain = request.query_string.decode("latin-1"), url_map.default_subdomain or ""
+    return MapAdapter(url_map, host, script or "/", subdomain, scheme, path, request.method, query)
 
 
 _LONGEST = 80
@@ -89,6 +88,18 @@ def _known_host(scheme: str, named: bytes, server: tuple[str, int | None] | None
         return f"{name.encode('idna').decode('ascii')}{colon}{port}" if host else None
     except UnicodeError:
         return None
+
+
+def with_slash(adapter: MapAdapter) -> str:
+    """Return the URL that a request of this adapter is redirected to where a slash is missing at its end."""
+    path, host, scheme = adapter.path_info, adapter.server_name, adapter.url_scheme
+    if adapter.subdomain or not host or not scheme or PATH_PLAIN.fullmatch(path) is None or PLAIN:
+        # what `MapAdapter.match` would raise RequestRedirect with
+        whole = quote(f"/{path.lstrip('/')}/", safe="!$&'()*+,/:;=@")
+        return adapter.make_redirect_url(whole, adapter.query_args or {})
+    script, query = adapter.script_name.strip("/"), adapter.query_args
+    base = f"{scheme}://{host}/{script}/" if script else f"{scheme}://{host}/"
+    return f"{base}{path.lstrip('/')}/?{query}" if query else f"{base}{path.lstrip('/')}/"
 
 
 def _is_international(host: str) -> bool:

@@ -14,7 +14,7 @@ from werkzeug.routing import RoutingException
 
 from ..sansio.app import App as SansioApp
 from .error_forms import in_form
-from .hooks import call, emit, is_async, settled
+from .hooks import begin, call, emit, is_async, settled
 
 if t.TYPE_CHECKING:
     from ..ctx import AppContext
@@ -29,30 +29,35 @@ NOTHING_TO_AWAIT = (
 _FIND = SansioApp._find_error_handler
 
 
-async def user_exception(ctx: AppContext, error: Exception) -> t.Any:
+def user_exception(ctx: AppContext, error: Exception) -> t.Any:
     """Answer an error that a hook or a view raised: an HTTP exception is a response, others need a handler.
 
     An ExceptionGroup, as ``asyncio.TaskGroup`` raises it, is handled as the error in it that can be. An error without a
-    handler is raised again.
+    handler is raised again. Returns the answer, or what is to be awaited for it.
     """
     app = ctx.app
-    if isinstance(error, BadRequestKeyError) and (app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]):
-        error.show_exception = True
-    if isinstance(error, HTTPException) and not app.trap_http_exception(error):
-        return await ctx.stages.http_exception(ctx, error)
+    if isinstance(error, HTTPException):
+        if isinstance(error, BadRequestKeyError) and (app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]):
+            error.show_exception = True
+        if not app.trap_http_exception(error):
+            answer = ctx.stages.http_exception  # so written it is found quicker
+            return answer(ctx, error)
     handler = _handler_for(ctx, error)
     if handler is not None:
-        return await call(ctx.lane, handler, is_async(handler), error)
+        return begin(ctx.lane, handler, is_async(handler), error)
     if isinstance(error, ExceptionGroup) and (inner := _answerable(ctx, error)) is not None:
-        return await user_exception(ctx, inner)
+        return user_exception(ctx, inner)
     try:
         raise error
     finally:
         del error  # its traceback has this frame
 
 
-async def http_exception(ctx: AppContext, error: HTTPException) -> t.Any:
-    """Answer an HTTP exception with its handler's result, or as it is."""
+def http_exception(ctx: AppContext, error: HTTPException) -> t.Any:
+    """Answer an HTTP exception with its handler's result, or as it is.
+
+    Returns the answer, or what is to be awaited for it.
+    """
     # Without a code it only carries a response; a routing exception is a redirect. Neither is an error to handle.
     if error.code is None or isinstance(error, RoutingException):
         return error
@@ -60,7 +65,7 @@ async def http_exception(ctx: AppContext, error: HTTPException) -> t.Any:
     if handler is None:
         offered = ctx.app.config["ERROR_MIMETYPES"]
         return error if offered is None else in_form(ctx, error, offered)
-    return await call(ctx.lane, handler, is_async(handler), error)
+    return begin(ctx.lane, handler, is_async(handler), error)
 
 
 def _handler_for(ctx: AppContext, error: Exception) -> ErrorHandlerCallable | None:

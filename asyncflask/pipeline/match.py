@@ -1,8 +1,8 @@
 """Which rule answers a method and a path: Werkzeug's own answer, found faster where that is certain.
 
 The index is a copy of the state machine that `werkzeug.routing.Map` builds, so its order (static before converters,
-converters by weight) is Werkzeug's. Whatever ends in a redirect or an error, or needs more than a method and a path,
-is answered `None`, which means "ask Werkzeug". A wrong `None` costs time; a wrong answer is a bug.
+converters by weight) is Werkzeug's. Whatever needs more than a method and a path is answered `None`, which means "ask
+Werkzeug". A wrong `None` costs time; a wrong answer is a bug.
 
 Four shapes of request, cheapest first: a path without converters is one look-up in a dict; one that ends in its only
 converter, of a common kind, is one look-up of what stands before; other paths walk the tree one segment at a time; the
@@ -15,8 +15,9 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import IntegerConverter, Map, converters
 from werkzeug.routing.converters import BaseConverter, NumberConverter
 from werkzeug.routing.matcher import StateMachineMatcher
@@ -28,17 +29,31 @@ if TYPE_CHECKING:
 
     from .hooks import Plan
 
+    Answer = tuple[Rule, dict[str, Any]] | HTTPException
+
 Texts = tuple[str, ...]
+Methods = Collection[str]
 Capture = Callable[[str], "Texts | None"]
 Cast = Callable[[str], Any]
 
 
-ANY: Any = object()
-"""Stands for a method that every rule takes."""
+OTHER: Methods = frozenset({"\0"})
+"""Stands for the methods of a rule of websockets: Werkzeug has to say what that one means."""
 
 
 class AskWerkzeug(Exception):
     """The search met something that is not ours to answer: a redirect, an alias, a pattern that does not compile."""
+
+
+class WantsSlash(AskWerkzeug):
+    """The rule wants the path with a slash at its end, and the client redirected there."""
+
+
+NO_METHOD = "--"
+"""What `MapAdapter.allowed_methods` asks for."""
+
+SLASH: Any = object()
+"""The answer for a path that a rule wants with a slash at its end: `MapAdapter.match` would raise a RequestRedirect."""
 
 
 class Unchanged:
@@ -57,12 +72,14 @@ class Unchanged:
 class Target:
     """A rule at the end of a path, with how to convert what its path captured."""
 
-    __slots__ = ("casts", "defaults", "methods", "plain", "plan", "rule", "tame")
+    __slots__ = ("casts", "defaults", "methods", "plain", "plan", "rule", "takes", "tame")
 
     def __init__(self, rule: Rule, plain: bool) -> None:
         self.rule: Rule = rule
         #: that it takes, None for all; none for a rule of websockets
-        self.methods: Collection[str] | None = () if rule.websocket else rule.methods
+        self.methods: Methods | None = () if rule.websocket else rule.methods
+        #: what it says to a request with another method
+        self.takes: Methods = OTHER if rule.websocket else rule.methods or ()
         self.plain: bool = plain and not rule.websocket  # False: it does not just match, or may not
         self.defaults: dict[str, Any] | None = dict(rule.defaults) if rule.defaults else None
         self.casts: tuple[tuple[str, Cast | None], ...] = tuple(
@@ -117,11 +134,13 @@ class Table:
         method: in upper case.
     """
 
-    __slots__ = ("heads", "static")
+    __slots__ = ("heads", "static", "walks")
 
     def __init__(self, index: Index, method: str) -> None:
         self.static: dict[str, Target] = {}
         self.heads: dict[str, tuple[dict[str, Node], tuple[End, ...]]] = {}
+        #: the first segments of paths for which the tree may know more; None if any path may be one of these
+        self.walks: frozenset[str] | None = None
         for path, targets in index.static.items():
             target = first(targets, method)
             if target is not None and target.plain:
@@ -130,6 +149,21 @@ class Table:
             ends = ends_of(node, method)
             if ends:
                 self.heads[path] = node.static, ends
+        root = index.root
+        if root is not None and not self._leaves_out(root, ""):
+            self.walks = frozenset(part for part, node in root.static.items() if self._needs_walk(node, f"/{part}"))
+
+    def _leaves_out(self, node: Node, path: str) -> bool:
+        """Whether rules that end at a state, or one segment behind it, are found by a walk only."""
+        if any(not target.rule.strict_slashes for target in node.targets):
+            return True
+        known = path in self.heads and not any(edge.node.static or edge.node.edges for edge in node.edges)
+        return bool(node.edges) and not known
+
+    def _needs_walk(self, node: Node, path: str) -> bool:
+        if self._leaves_out(node, path):
+            return True
+        return any(self._needs_walk(after, f"{path}/{part}") for part, after in node.static.items())
 
 
 class Index:
@@ -213,10 +247,15 @@ class Matcher:
                         return None
                     target = end.target
                     return target, {end.name: value} if target.defaults is None else {end.name: value} | target.defaults
-        found = look(index, path, method)
+        if table.walks is not None and path[1:].partition("/")[0] not in table.walks:
+            return None
+        try:
+            found = look(index, path, method, [])
+        except AskWerkzeug:
+            return None
         return None if found is None or not found[0].tame else converted(*found)
 
-    def match(self, method: str, path: str) -> tuple[Rule | None, dict[str, Any]] | None:
+    def match(self, method: str, path: str) -> Answer | None:
         """Find the rule for a request, with converters of any kind.
 
         Args:
@@ -224,19 +263,49 @@ class Matcher:
 
         Returns:
             the rule and its view arguments, in a dict made for this call; exactly what
-            `MapAdapter.match(path, method, return_rule=True)` returns. No rule: it would raise NotFound. None: only
-            Werkzeug can say.
+            `MapAdapter.match(path, method, return_rule=True)` returns. Or the error that it would raise, NotFound or
+            MethodNotAllowed; `SLASH`: it would redirect. None: only Werkzeug can say.
         """
+        if not method.isupper():
+            return None
+        found = self._look(method, path)
+        if not isinstance(found, tuple):
+            return found
+        made = converted(*found)
+        return None if made is None else (made[0].rule, made[1])
+
+    def allowed(self, path: str) -> list[str] | None:
+        """Return the methods of the rules at a path, as `MapAdapter.allowed_methods`; None: only Werkzeug can say."""
+        found = self._look(NO_METHOD, path)
+        if type(found) is tuple and found[0].casts:
+            return None  # a converter may refuse what it is given
+        if type(found) is MethodNotAllowed:
+            return cast("list[str]", found.valid_methods)
+        return None if found is None else []
+
+    def _look(self, method: str, path: str) -> tuple[Target, Texts] | HTTPException | None:
+        """Walk the tree; where no rule is found, return the error, `SLASH`, or None for what only Werkzeug can say."""
         index = self._index
-        if self._off or self._map.host_matching or not method.isupper():
+        if self._off or self._map.host_matching:
             return None
         if index.mark is not self._map._remap:
             index = self._renew()
-        found = look(index, path, method)
-        if found is None:
-            return (None, {}) if is_nowhere(index, path) else None
-        made = converted(*found)
-        return None if made is None else (made[0].rule, made[1])
+        missed: list[Methods] = []
+        try:
+            found = look(index, path, method, missed)
+        except AskWerkzeug as why:
+            return SLASH if type(why) is WantsSlash and "//" not in path else None
+        if found is not None:
+            return found
+        # Of a path with several slashes in a row Werkzeug looks for another form.
+        if "//" in path or index.root is None or OTHER in missed or path[:1] != "/":
+            return None
+        methods: set[str] = set()
+        for these in missed * (
+            2 if self._map.merge_slashes else 1
+        ):  # it tries twice, and their order tells
+            methods.update(these)
+        return MethodNotAllowed(valid_methods=list(methods)) if methods else NotFound()
 
     def _renew(self) -> Index:
         """Make the index for the rules that the map has now."""
@@ -257,27 +326,23 @@ def refuse_to_find(method: str, path: str) -> None:
 # --- walking the tree
 
 
-def look(index: Index, path: str, method: str) -> tuple[Target, Texts] | None:
-    """Find the rule for a path, and the texts that its converters capture; None: only Werkzeug can say."""
+def look(index: Index, path: str, method: str, missed: list[Methods]) -> tuple[Target, Texts] | None:
+    """Find the rule for a path, and the texts that its converters capture; None: there is none, or Werkzeug knows.
+
+    Args:
+        missed: comes to hold the methods of the rules that do not take this one, as Werkzeug collects them.
+
+    Raises:
+        AskWerkzeug: there is more to it.
+    """
     if index.root is None or path[:1] != "/" or path[:2] == "//":
         return None
-    try:
-        return search(index.root, path.split("/"), 1, (), method)
-    except AskWerkzeug:
-        return None
+    return search(index.root, path.split("/"), 1, (), method, missed)
 
 
-def is_nowhere(index: Index, path: str) -> bool:
-    """Whether no rule is at a path, whatever the method, so that Werkzeug would find none either."""
-    if index.root is None or path[:1] != "/" or "//" in path:
-        return False
-    try:
-        return search(index.root, path.split("/"), 1, (), ANY) is None
-    except AskWerkzeug:
-        return False
-
-
-def search(node: Node, parts: list[str], at: int, texts: Texts, method: str) -> tuple[Target, Texts] | None:
+def search(
+    node: Node, parts: list[str], at: int, texts: Texts, method: str, missed: list[Methods]
+) -> tuple[Target, Texts] | None:
     """Follow a path from its segment number `at`, in Werkzeug's order.
 
     Returns:
@@ -294,28 +359,33 @@ def search(node: Node, parts: list[str], at: int, texts: Texts, method: str) -> 
         node = step
         at += 1
     if at == last:
-        return arrive(node, texts, method)
+        return arrive(node, texts, method, missed)
     part = parts[at]
     if part in node.static:
-        found = search(node.static[part], parts, at + 1, texts, method)
+        found = search(node.static[part], parts, at + 1, texts, method, missed)
         if found is not None:
             return found
     for edge in node.edges:
-        found = cross(edge, parts, at, texts, method)
+        found = cross(edge, parts, at, texts, method, missed)
         if found is not None:
             return found
     if not part and at + 1 == last:
         for target in node.targets:
-            if not target.rule.strict_slashes and takes(target, method):
+            if target.rule.strict_slashes:
+                continue
+            if takes(target, method):
                 return target, texts
+            missed.append(target.takes)
     return None
 
 
-def cross(edge: Edge, parts: list[str], at: int, texts: Texts, method: str) -> tuple[Target, Texts] | None:
+def cross(
+    edge: Edge, parts: list[str], at: int, texts: Texts, method: str, missed: list[Methods]
+) -> tuple[Target, Texts] | None:
     """Follow one edge, and what comes after it."""
     if not edge.final:
         captured = edge.capture(parts[at])
-        return None if captured is None else search(edge.node, parts, at + 1, texts + captured, method)
+        return None if captured is None else search(edge.node, parts, at + 1, texts + captured, method, missed)
     captured = edge.capture("/".join(parts[at:]))
     if captured is None:
         return None
@@ -324,22 +394,23 @@ def cross(edge: Edge, parts: list[str], at: int, texts: Texts, method: str) -> t
         *captured_list, slash = captured
         captured = tuple(captured_list)
         rest = [""] if slash == "/" else []
-    return search(edge.node, rest, 0, texts + captured, method)
+    return search(edge.node, rest, 0, texts + captured, method, missed)
 
 
-def arrive(node: Node, texts: Texts, method: str) -> tuple[Target, Texts] | None:
+def arrive(node: Node, texts: Texts, method: str, missed: list[Methods]) -> tuple[Target, Texts] | None:
     """The rule at the end of a path: one that ends here, or one that wants a slash more."""
     for target in node.targets:
         methods = target.methods
-        if methods is None or method in methods or method is ANY:
+        if methods is None or method in methods:
             if target.plain:
                 return target, texts
             raise AskWerkzeug
+        missed.append(target.takes)
     slashed = node.static.get("")
     for target in slashed.targets if slashed is not None else ():
         if takes(target, method):
             if target.rule.strict_slashes:
-                raise AskWerkzeug
+                raise WantsSlash
             return target, texts
     return None
 
@@ -378,7 +449,7 @@ def takes(target: Target, method: str) -> bool:
         AskWerkzeug: it does, by a redirect.
     """
     methods = target.methods
-    if methods is not None and method not in methods and method is not ANY:
+    if methods is not None and method not in methods:
         return False
     if not target.plain:
         raise AskWerkzeug

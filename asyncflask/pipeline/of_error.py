@@ -28,11 +28,7 @@ _GET_REDIRECT = RequestRedirect.get_response
 _PARTS = ("get_headers", "get_body", "get_description")
 _OWN_PARTS = frozenset({"get_response", *_PARTS})
 _NAME: t.Any = HTTPException.name
-#: what an exception has of its own, by what gives its headers
-_SAID: dict[t.Any, set[str]] = {
-    HTTPException.get_headers: {"response"},
-    MethodNotAllowed.get_headers: {"response", "valid_methods"},
-}
+_GET_ALLOW = MethodNotAllowed.get_headers
 _MOST_PARTS, _LONGEST = 200, 300
 
 
@@ -45,7 +41,35 @@ class Parts(t.NamedTuple):
     headers: Given
 
 
-_usual_parts: dict[t.Any, Parts] = {}
+class Said:
+    """What a class of exceptions says, as of now, and the parts of responses to it by the methods that are allowed."""
+
+    __slots__ = ("code", "description", "get_body", "get_description", "get_headers", "get_response", "name", "parts")
+
+    def __init__(self, kind: t.Any) -> None:
+        self.code: t.Any = kind.code
+        self.description: t.Any = kind.description
+        self.name: t.Any = getattr(kind, "name", None)
+        self.get_headers: t.Any = kind.get_headers
+        self.get_body: t.Any = kind.get_body
+        self.get_description: t.Any = kind.get_description
+        self.get_response: t.Any = kind.get_response
+        self.parts: dict[t.Any, Parts] = {}
+
+    def holds_for(self, kind: t.Any) -> bool:
+        """Whether the class has not been changed since."""
+        return (
+            self.description is kind.description
+            and self.code is kind.code
+            and self.name is getattr(kind, "name", None)
+            and self.get_headers is kind.get_headers
+            and self.get_body is kind.get_body
+            and self.get_description is kind.get_description
+            and self.get_response is kind.get_response
+        )
+
+
+_said: dict[t.Any, Said] = {}
 
 
 def usual_parts(error: HTTPException) -> Parts | None:
@@ -53,27 +77,29 @@ def usual_parts(error: HTTPException) -> Parts | None:
 
     Methods that are allowed count as said by the class.
     """
-    own, kind = vars(error), type(error)
-    if PLAIN or error.response is not None or own.keys() != _SAID.get(kind.get_headers):
+    own, kind, methods = vars(error), type(error), None
+    if len(own) == 2 and "valid_methods" in own:
+        listed = own["valid_methods"]
+        if listed is not None and type(listed) is not list:
+            return None
+        methods = None if listed is None else tuple(listed)
+    elif len(own) != 1:
         return None
-    methods, said = own.get("valid_methods"), kind.description
-    if methods is not None and type(methods) is not list:
+    if own.get("response", own) is not None:  # it has one, or has been made in some other way
         return None
+    said = _said.get(kind)
+    if said is None or not said.holds_for(kind):
+        said = Said(kind)
     try:
-        key = (
-            *(kind, kind.code, kind.code.__class__, said, said.__class__, getattr(kind, "name", None)),
-            *(kind.get_headers, kind.get_body, kind.get_description, kind.get_response),
-            None if methods is None else tuple(methods),
-        )
-        parts = _usual_parts.get(key)
-    except TypeError:  # what a class or a list holds may be anything
+        parts = said.parts.get(methods)
+    except TypeError:  # what is in a list may be anything
         return None
-    if parts is None:
-        parts = _parts(error)
-        if parts is not None:
-            if len(_usual_parts) >= _MOST_PARTS:
-                _usual_parts.clear()
-            _usual_parts[key] = parts
+    if parts is None and (parts := _parts(error)) is not None:
+        if len(_said) >= _MOST_PARTS:
+            _said.clear()
+        if len(said.parts) >= _MOST_PARTS:
+            said.parts.clear()
+        _said[kind], said.parts[methods] = said, parts
     return parts
 
 
@@ -81,10 +107,15 @@ def _parts(error: HTTPException) -> Parts | None:
     """Return the parts of the response to an exception, if nothing but Werkzeug's code and its class tell them."""
     kind = type(error)
     is_more = isinstance(error, (BaseResponse, cabc.Iterator)) or hasattr(error, "__aiter__")
-    if is_more or type(kind.code) is not int or type(kind.description) is not str:
+    if PLAIN or is_more or type(kind.code) is not int or type(kind.description) is not str:
         return None
-    is_named_by_code = getattr(kind, "name", None) is _NAME
-    if not is_named_by_code or len(kind.description) > _LONGEST or not _is_written_by_werkzeug(error):
+    if getattr(kind, "name", None) is not _NAME or len(kind.description) > _LONGEST:
+        return None
+    # Others have headers that are made of more.
+    takes_methods = kind.get_headers is _GET_ALLOW
+    if takes_methods is ("valid_methods" not in vars(error)) or not _is_written_by_werkzeug(error):
+        return None
+    if not takes_methods and kind.get_headers is not HTTPException.get_headers:
         return None
     (_, content_type), *others = error.get_headers()
     if any("\r" in value or "\n" in value for _, value in others):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from werkzeug.exceptions import NotFound
+from werkzeug.routing import RequestRedirect
 
 from ..ctx import BOUND, ServedContext
 from ..lanes import WORKER
+from .bind import with_slash
 from .hooks import plan_for
+from .match import SLASH
 
 if t.TYPE_CHECKING:
     from werkzeug.exceptions import HTTPException
@@ -99,12 +101,12 @@ def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: 
         _check_host(ctx)
     if request.routing_exception is None and ctx.match_error is None:
         found = stages.match(method, path) if not upgrade else None
-        if found is None:
-            _match_slowly(ctx)
-        elif found[0] is None:
-            request.routing_exception = NotFound()
-        else:
+        if found is None or found is SLASH:
+            _match_slowly(ctx, found)
+        elif isinstance(found, tuple):
             request.url_rule, request.view_args = found
+        else:
+            request.routing_exception = found
     if not stages.knows_config:
         app.tables.bump()
     ctx.plan = plan_for(app, request.url_rule, stages)
@@ -119,9 +121,13 @@ def _check_host(ctx: AppContext) -> None:
         ctx.match_error = error
 
 
-def _match_slowly(ctx: AppContext) -> None:
+def _match_slowly(ctx: AppContext, found: object) -> None:
     try:
-        if ctx.url_adapter is not None:
+        if (adapter := ctx.url_adapter) is None:
+            return
+        if found is SLASH:
+            ctx.request.routing_exception = RequestRedirect(with_slash(adapter))
+        else:
             ctx.match_request()
     except Exception as error:  # of a converter, say: `exchange` answers it
         ctx.match_error = error

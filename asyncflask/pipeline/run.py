@@ -100,7 +100,8 @@ async def _opened(ctx: AppContext) -> Response | None:
     if appcontext_pushed.receivers and ctx.app_owner is ctx:
         await emit(ctx, appcontext_pushed)
         renewed(ctx)
-    await open_session(ctx)
+    if ctx.plan.opens:  # else it waits for its first touch
+        await open_session(ctx)
     if (error := ctx.match_error) is not None:
         ctx.match_error = None
         try:
@@ -237,7 +238,9 @@ async def _failed(ctx: AppContext, error: BaseException) -> t.Any:
             error = await ctx.lifetime.view_failed(error)
         if not isinstance(error, Exception):
             raise error
-        value = await ctx.stages.user_exception(ctx, error)
+        value = ctx.stages.user_exception(ctx, error)
+        if type(value) is Coroutine or hasattr(value, "__await__"):
+            value = await value
         if ctx.request_made and raised is ctx.request.routing_exception:
             raised.__traceback__ = None  # the request refers to it, and its frames to the request
         return value

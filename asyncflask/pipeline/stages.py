@@ -17,17 +17,18 @@ from .match import Matcher, Target
 
 if t.TYPE_CHECKING:
     from blinker import NamedSignal
-    from werkzeug.routing import Rule
 
     from ..app import App
     from ..ctx import AppContext, ServedContext
     from ..wrappers import Request
+    from .match import Answer
 
 Stage = t.Callable[..., t.Any]
 """``(ctx, *arguments)``: a coroutine function, or one that returns an awaitable only where something is to be awaited.
 
-The latter are `dispatch` and `finalize`, else with their result (`hooks.settled` takes either), and `teardown_request`,
-`teardown_app` and `save_session`, else with None. Methods that replace stages are always called by coroutines.
+The latter are `dispatch`, `finalize`, `user_exception` and `http_exception`, else with their result (`hooks.settled`
+takes either), and `teardown_request`, `teardown_app` and `save_session`, else with None. Methods that replace stages
+are always called by coroutines.
 """
 
 SEAMS: dict[str, tuple[str, Stage]] = {
@@ -124,9 +125,9 @@ class Stages:
         #: the quick part of routing: rule and view arguments where they are plain to see, else None
         plainly = not app.subdomain_matching and "create_url_adapter" not in self.replaced
         matcher = Matcher(app.url_map) if plainly else None
-        self.match: t.Callable[[str, str], tuple[Rule | None, dict[str, t.Any]] | None] = (
-            _ask_the_adapter if matcher is None else matcher.match
-        )
+        self.match: t.Callable[[str, str], Answer | None] = _ask_the_adapter if matcher is None else matcher.match
+        #: the methods of the rules at a path, where they are plain to see
+        self.allowed: t.Callable[[str], list[str] | None] = _ask_for_methods if matcher is None else matcher.allowed
         #: the quickest part of it, before there is a context
         self.find: t.Callable[[str, str], tuple[Target, dict[str, t.Any]] | None] = (
             _ask_the_adapter if matcher is None else matcher.find
@@ -173,6 +174,10 @@ class WebsocketStages(Stages):
 
 def _ask_the_adapter(method: str, path: str) -> None:
     """Find no rule; the URL adapter of the request will."""
+
+
+def _ask_for_methods(path: str) -> None:
+    """Tell no methods; the URL adapter of the request will."""
 
 
 def _is_replaced(app: App, base: type[App], name: str) -> bool:

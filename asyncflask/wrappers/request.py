@@ -40,6 +40,11 @@ _PARSES = (
     "stream", "want_form_data_parsed",
 )  # fmt: skip
 
+# What `Request.address` tells; headers for the host.
+_ADDRESS = frozenset({"headers", "path", "root_path", "scheme", "server"})
+Address = tuple[str, bytes, "tuple[str, int | None] | None", str, str]
+"""Of a request: scheme, Host header, (host, port) of the server, root path, path."""
+
 
 class ClientProbe(Protocol):
     """What can be asked about the client of a request."""
@@ -318,6 +323,20 @@ class Request(RequestHead):
             environ = environ_from_scope(self.scope, path, root_path.rstrip("/"), source)
             environ["werkzeug.request"] = self
             return environ
+
+    def address(self) -> Address | None:
+        """What it was sent to, if with the headers that it has, and for no other protocol; else None."""
+        raw, scope = self.header_bytes, self.scope
+        if raw is None or scope is None or b"upgrade" in raw:
+            return None
+        if not (_ADDRESS.isdisjoint(self.__dict__) and (type(self) is Request or self._keeps(*_ADDRESS))):
+            headers = self.headers  # an attribute of its class, or assigned, or just asked for before
+            if type(headers) is not RequestHeaders or headers.by_name is not raw:
+                return None
+            return self.scheme, raw.get(b"host", b""), self.server, self.root_path, self.path
+        server, (path, root_path) = scope.get("server"), self._paths
+        where = server if server is None or type(server) is tuple else tuple(server)
+        return scope.get("scheme", "http"), raw.get(b"host", b""), where, root_path.rstrip("/"), f"/{path.lstrip('/')}"
 
     # Routing
 

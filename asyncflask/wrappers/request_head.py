@@ -32,7 +32,7 @@ PLAIN = is_plain()
 A = TypeVar("A", bound=Accept)
 
 # What stands in a URL as it stands in a path, or in a query string.
-_PATH_PLAIN = re.compile(r"[\w.~!$&'()*+,:;=@/-]*", re.ASCII)
+PATH_PLAIN = re.compile(r"[\w.~!$&'()*+,:;=@/-]*", re.ASCII)
 _QUERY_PLAIN = re.compile(rb"[\w.~!$&'()*+,/:;=?@-]*")
 _SHORT = 256
 
@@ -66,7 +66,7 @@ def current_url(scheme: str, host: str, root_path: str, path: str, query: bytes 
     """``get_current_url``."""
     whole = f"{root_path.rstrip('/')}/{path.lstrip('/')}"
     is_usual = 0 < len(host) < _SHORT and whole[:1] == "/" != whole[1:2] and not PLAIN
-    if not is_usual or _PATH_PLAIN.fullmatch(whole) is None or _QUERY_PLAIN.fullmatch(query) is None:
+    if not is_usual or PATH_PLAIN.fullmatch(whole) is None or _QUERY_PLAIN.fullmatch(query) is None:
         return get_current_url(scheme, host, root_path, path, query)
     return f"{origin(scheme, host)[:-1]}{whole}{'?' if query else ''}{query.decode()}"
 

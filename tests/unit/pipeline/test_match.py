@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from werkzeug.exceptions import NotFound
-from werkzeug.routing import BaseConverter, Map, MapAdapter, Rule, Submount, ValidationError
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import BaseConverter, Map, MapAdapter, RequestRedirect, Rule, Submount, ValidationError
 from werkzeug.routing.matcher import StateMachineMatcher
 
-from asyncflask.pipeline.match import Matcher
+from asyncflask.pipeline.bind import with_slash
+from asyncflask.pipeline.match import SLASH, Matcher
 
 ID = "0123456789abcdef0123456789abcdef"
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -41,34 +42,47 @@ class Several(BaseConverter):
     weight = 150
 
 
+def adapter_of(url_map: Map) -> MapAdapter:
+    return url_map.bind("example.com", subdomain=url_map.default_subdomain or "", query_args="q=1")
+
+
 def ask(url_map: Map, method: str, path: str) -> Any:
     """Werkzeug's answer as (rule, arguments), or the exception; odd rules raise more than HTTP exceptions."""
-    adapter = url_map.bind("example.com", subdomain=url_map.default_subdomain or "")
     try:
-        return adapter.match(path, method, return_rule=True)
+        return adapter_of(url_map).match(path, method, return_rule=True)
     except Exception as error:
         return error
 
 
 def agree(matcher: Matcher, method: str, path: str) -> bool:
-    """Check an answer against Werkzeug's; return whether there was one."""
+    """Check an answer against Werkzeug's; return whether there was one that is a rule."""
     found = matcher.match(method, path)
     quick = matcher.find(method, path)
     theirs = ask(matcher.url_map, method, path)
+    allowed = matcher.allowed(path)
+    assert allowed is None or allowed == list(adapter_of(matcher.url_map).allowed_methods(path))
     if quick is not None:
-        assert found is not None and quick[0].rule is found[0], f"{method} {path!r}: {quick} is not {found}"
+        assert isinstance(found, tuple) and quick[0].rule is found[0], f"{method} {path!r}: {quick} is not {found}"
         assert list(quick[1].items()) == list(found[1].items())
         assert quick[0].tame and quick[0].plain
-    if found is None:
-        return False
-    if found[0] is None:
-        assert type(theirs) is NotFound and quick is None and not found[1]
+    if not isinstance(found, tuple):
+        same_miss(matcher.url_map, path, found, theirs)
         return False
     assert isinstance(theirs, tuple), f"{method} {path!r}: {found} where Werkzeug says {theirs!r}"
     assert found[0] is theirs[0], f"{method} {path!r}: {found} is not {theirs}"
     assert found[1] == theirs[1] and list(found[1]) == list(theirs[1])
     assert [type(value) for value in found[1].values()] == [type(value) for value in theirs[1].values()]
     return True
+
+
+def same_miss(url_map: Map, path: str, found: Any, theirs: Any) -> None:
+    """Check what was found instead of a rule."""
+    if found is SLASH:
+        adapter = adapter_of(url_map)
+        adapter.path_info = path
+        assert type(theirs) is RequestRedirect and with_slash(adapter) == theirs.new_url
+    elif found is not None:
+        assert type(found) is type(theirs) and vars(found) == vars(theirs), f"{path}: {vars(found)} != {vars(theirs)}"
 
 
 def plain_map(*rules: Rule, **options: Any) -> Map:
@@ -136,16 +150,14 @@ def plain_rules() -> Iterator[Rule]:
 def test_plain_requests_are_answered(method: str, path: str, endpoint: str, arguments: dict[str, Any]) -> None:
     matcher = Matcher(plain_map(*plain_rules()))
     assert agree(matcher, method, path)
-    rule, values = matcher.match(method, path) or (None, None)
-    assert rule is not None and rule.endpoint == endpoint
-    assert values == arguments
+    found = matcher.match(method, path)
+    assert isinstance(found, tuple) and found[0].endpoint == endpoint
+    assert found[1] == arguments
 
 
 def test_what_is_not_ours_to_answer() -> None:
     matcher = Matcher(plain_map(*plain_rules()))
     for method, path in [
-        ("GET", "/branch"),  # 308
-        ("PUT", "/about"),  # 405
         ("GET", "//about"),
         ("GET", "/deep//er/still"),  # 308
         ("GET", "/even/7"),  # the converter refuses
@@ -162,11 +174,32 @@ def test_what_is_not_ours_to_answer() -> None:
 def test_that_no_rule_is_at_a_path_is_known() -> None:
     matcher = Matcher(plain_map(*plain_rules(), Rule("/ws", endpoint="ws", websocket=True)))
     for path in ("/f", "/nothing/here", "/nothing/", "/about/"):
-        assert matcher.match("GET", path) == (None, {}), path
-        assert matcher.match("BREW", path) == (None, {}), path
-        assert not agree(matcher, "GET", path)
+        for method in ("GET", "BREW"):
+            assert type(matcher.match(method, path)) is NotFound, path
+            assert matcher.allowed(path) == []
+            assert not agree(matcher, method, path)
     for path in ("/ws", "/f//"):
-        assert matcher.match("GET", path) is None, path
+        assert matcher.match("GET", path) is None and matcher.allowed(path) is None, path
+
+
+def test_the_methods_at_a_path_are_known() -> None:
+    matcher = Matcher(plain_map(*plain_rules()))
+    found = matcher.match("PUT", "/about")
+    assert isinstance(found, MethodNotAllowed) and set(found.valid_methods or ()) == {"GET", "HEAD", "POST"}
+    assert matcher.allowed("/about") == found.valid_methods
+    for path in ("/about", "/u/me", "/", "/any", "/u/you", "/branch", "/leaf/"):
+        agree(matcher, "PUT", path)
+    assert matcher.allowed("/any") == []  # as Werkzeug says of a rule that takes any
+    assert matcher.allowed("/n/42") is None  # whose converter may still refuse
+
+
+def test_that_a_slash_is_missing_is_known() -> None:
+    matcher = Matcher(plain_map(*plain_rules(), Rule("/a/<b>/", endpoint="b", methods=["POST"])))
+    for method, path in (("GET", "/branch"), ("POST", "/a/\xe9?"), ("POST", "/a/me")):
+        assert matcher.match(method, path) is SLASH
+        agree(matcher, method, path)
+    assert type(matcher.match("PUT", "/a/me")) is NotFound
+    assert matcher.find("GET", "/branch") is None
 
 
 def test_a_path_without_a_slash_is_left_to_werkzeug() -> None:
@@ -203,7 +236,8 @@ def test_redirecting_rules_are_left_to_werkzeug() -> None:
     matcher = Matcher(url_map)
     for path in ["/old/1", "/gone", "/pages/1", "/pages/2", "/socket"]:
         assert matcher.match("GET", path) is None, path
-    assert matcher.match("GET", "/only-built") == (None, {})
+        agree(matcher, "PUT", path)
+    assert type(matcher.match("GET", "/only-built")) is NotFound
     assert matcher.match("GET", "/pages/") == (ask(url_map, "GET", "/pages/")[0], {"n": 1})
     assert agree(matcher, "GET", "/new/1")
     assert agree(matcher, "GET", "/both")
@@ -231,7 +265,7 @@ def test_arguments_are_made_for_each_call() -> None:
     matcher = Matcher(plain_map(Rule("/s", endpoint="s", defaults=defaults), Rule("/d/<x>", endpoint="d")))
     for path in ("/s", "/d/1"):
         first, second = matcher.match("GET", path), matcher.match("GET", path)
-        assert first is not None and second is not None
+        assert isinstance(first, tuple) and isinstance(second, tuple)
         first[1]["changed"] = True
         assert "changed" not in second[1]
     assert defaults == {"a": 1}
@@ -250,7 +284,7 @@ def test_converters_are_called_as_werkzeug_calls_them() -> None:
 
     matcher = Matcher(Map([Rule("/r/<rec:a>/<rec:b>", endpoint="r")], converters={"rec": Recording}))
     found = matcher.match("GET", "/r/ab/cd")
-    assert found is not None and found[1] == {"a": "ba", "b": "dc"}
+    assert isinstance(found, tuple) and found[1] == {"a": "ba", "b": "dc"}
     assert calls == ["ab", "cd"]
 
 
@@ -272,7 +306,7 @@ def test_a_subclass_of_int_keeps_its_own_conversion() -> None:
     matcher = Matcher(Map([Rule("/<off:x>", endpoint="x")], converters={"off": Offset}))
     assert agree(matcher, "GET", "/5")
     found = matcher.match("GET", "/5")
-    assert found is not None and found[1] == {"x": 1005}
+    assert isinstance(found, tuple) and found[1] == {"x": 1005}
 
 
 # --- the map changes
@@ -281,14 +315,14 @@ def test_a_subclass_of_int_keeps_its_own_conversion() -> None:
 def test_rules_added_later_are_seen() -> None:
     url_map = plain_map(Rule("/x/<name>", endpoint="any"))
     matcher = Matcher(url_map)
-    assert matcher.match("GET", "/late") == (None, {})
+    assert type(matcher.match("GET", "/late")) is NotFound
     assert agree(matcher, "GET", "/x/1")
     url_map.add(Rule("/late", endpoint="late"))
     assert agree(matcher, "GET", "/late")
     url_map.add(Rule("/x/<int:id>", endpoint="int"))
     url_map.update()  # as `url_for` or a match by Werkzeug does
     found = matcher.match("GET", "/x/1")
-    assert found is not None and found[0].endpoint == "int"
+    assert isinstance(found, tuple) and found[0].endpoint == "int"
     url_map.add(Submount("/sub", [Rule("/a", endpoint="a")]))
     list(url_map.iter_rules())
     assert agree(matcher, "GET", "/sub/a")
@@ -301,17 +335,17 @@ def test_converters_added_later_are_used() -> None:
     url_map.converters["even"] = Even
     url_map.add(Rule("/e/<even:n>", endpoint="even"))
     found = matcher.match("GET", "/e/4")
-    assert found is not None and found[1] == {"n": 4}
+    assert isinstance(found, tuple) and found[1] == {"n": 4}
 
 
 def test_settings_changed_later_are_followed() -> None:
     url_map = plain_map(Rule("/s/", endpoint="s"), Rule("/p/<path:p>", endpoint="p"))
     matcher = Matcher(url_map)
-    assert matcher.match("GET", "/s") is None
+    assert matcher.match("GET", "/s") is SLASH
     url_map.strict_slashes = False
     url_map.add(Rule("/t/", endpoint="t"))
     assert agree(matcher, "GET", "/t")
-    assert matcher.match("GET", "/s") is None
+    assert matcher.match("GET", "/s") is SLASH
     for merge in (False, True):
         url_map.merge_slashes = merge
         agree(matcher, "GET", "/p//a")
@@ -331,7 +365,7 @@ def test_methods_and_defaults_may_be_changed_in_place_before_the_first_request()
     rule.methods.discard("GET")
     rule.defaults = {"b": 2}
     assert agree(matcher, "POST", "/x")
-    assert matcher.match("GET", "/x") is None and matcher.find("GET", "/x") is None
+    assert type(matcher.match("GET", "/x")) is MethodNotAllowed and matcher.find("GET", "/x") is None
 
 
 def test_code_of_others_is_not_run_while_finding() -> None:
