@@ -301,9 +301,7 @@ class Matcher:
         if "//" in path or index.root is None or OTHER in missed or path[:1] != "/":
             return None
         methods: set[str] = set()
-        for these in missed * (
-            2 if self._map.merge_slashes else 1
-        ):  # it tries twice, and their order tells
+        for these in missed * (2 if self._map.merge_slashes else 1):  # it tries twice, and their order tells
             methods.update(these)
         return MethodNotAllowed(valid_methods=list(methods)) if methods else NotFound()
 

@@ -23,8 +23,10 @@ COOKIE_BREAKS = re.compile(r"[;\x00-\x1f\x7f]")
 # What names and values of cookies are mostly made of; nobody quotes that.
 COOKIE_PLAIN = re.compile(r"[A-Za-z0-9._~+/:@-]*")
 
-# Paths, perhaps with a query, that are what `iri_to_uri` makes of them.
-URI_PLAIN = re.compile(r"/(?:[\w.~%!$&'()*+,:;=@-][\w.~%!$&'()*+,:;=@/-]*)?(?:\?[\w.~%!$&'()*+,/:;=?@-]+)?", re.ASCII)
+# What `iri_to_uri` leaves as it is: a path, perhaps with a query, and perhaps with scheme and host in front.
+_HOST = r"https?://[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*(?::[1-9][0-9]{0,3}|:[1-5][0-9]{4})?(?=/)"
+_PATH = r"/(?:[\w.~%!$&'()*+,:;=@-][\w.~%!$&'()*+,:;=@/-]*)?(?:\?[\w.~%!$&'()*+,/:;=?@-]+)?"
+URI_PLAIN = re.compile(f"(?:{_HOST})?{_PATH}", re.ASCII)
 
 # Headers whose values `get_wsgi_headers` changes.
 REWRITTEN = frozenset({b"location", b"content-location"})

@@ -396,7 +396,8 @@ class Response(Recast, BaseResponse):
         if before or behind:
             if self.reads_environ:
                 return None
-            start = [*encode_headers(before), *start, *encode_headers(behind)]
+            start = encode_headers(before) + start if before else start
+            start = start + encode_headers(behind) if behind else start
         if added:
             start += added
         return code, start, b"" if request_method == "HEAD" else body, None
@@ -558,11 +559,15 @@ class Response(Recast, BaseResponse):
 
 
 def untouched(
-    kind: type[Response], body: bytes, status: int, content_type: ContentType, headers: Given = ()
+    kind: type[Response], body: bytes, status: int, content_type: ContentType, headers: Given = (), behind: Given = ()
 ) -> Response:
-    """As ``kind(body, status, headers, content_type=...)``, for a class of which `is_sent_plainly` is true."""
+    """As ``kind(body, status, headers, content_type=...)``, for a class of which `is_sent_plainly` is true.
+
+    Args:
+        behind: more headers, as if they were set afterwards.
+    """
     response = new(kind)
-    response._plain = body, status, content_type, headers, (), ()
+    response._plain = body, status, content_type, headers, behind, ()
     return response
 
 
