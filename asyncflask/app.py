@@ -530,9 +530,14 @@ class App(Resources, Lifetimes, Testable, SansioApp):
 
     def make_default_options_response(self) -> Response:
         """Return the automatic answer to OPTIONS: the methods that the URL allows."""
-        response = self.response_class()
-        adapter = _current_request_ctx().url_adapter
-        response.allow.update(() if adapter is None else adapter.allowed_methods())
+        response, ctx = self.response_class(), _current_request_ctx()
+        if (adapter := ctx.url_adapter) is None:
+            return response
+        methods = ctx.stages.allowed(adapter)
+        if methods is None or type(response).allow is not Response.allow or not respond.are_words(methods):
+            response.allow.update(adapter.allowed_methods())
+        elif methods:  # as that would write them
+            Response.amend(response, headers={"Allow": ", ".join(methods)})
         return response
 
     def raise_routing_exception(self, request: Request) -> t.NoReturn:

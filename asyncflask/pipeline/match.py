@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
-from werkzeug.routing import IntegerConverter, Map, converters
+from werkzeug.routing import IntegerConverter, Map, MapAdapter, converters
 from werkzeug.routing.converters import BaseConverter, NumberConverter
 from werkzeug.routing.matcher import StateMachineMatcher
 
@@ -274,9 +274,12 @@ class Matcher:
         made = converted(*found)
         return None if made is None else (made[0].rule, made[1])
 
-    def allowed(self, path: str) -> list[str] | None:
-        """Return the methods of the rules at a path, as `MapAdapter.allowed_methods`; None: only Werkzeug can say."""
-        found = self._look(NO_METHOD, path)
+    def allowed(self, adapter: MapAdapter) -> list[str] | None:
+        """Return `MapAdapter.allowed_methods` of an adapter; None: only that can say."""
+        is_usual = type(adapter) is MapAdapter and adapter.map is self.url_map and not adapter.websocket
+        if not is_usual or adapter.subdomain != (adapter.map.default_subdomain or ""):
+            return None
+        found = self._look(NO_METHOD, adapter.path_info)
         if type(found) is tuple and found[0].casts:
             return None  # a converter may refuse what it is given
         if type(found) is MethodNotAllowed:

@@ -1,4 +1,4 @@
-"""What can be known ahead of answers whose values are plain: str, bytes, dict, list; and of plain HTTP exceptions.
+"""What can be known ahead of answers whose values are plain: str, bytes, dict, list; responses and HTTP exceptions too.
 
 `respond.finalize` makes their responses of that; `respond.plain_answer` does without, where nobody would look at one.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import typing as t
 
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
 
 from ..wrappers import Response
 from ..wrappers.headers import content_type_for
 from ..wrappers.response import untouched
-from .of_error import usual_parts
+from .of_error import of_error, usual_parts
 
 if t.TYPE_CHECKING:
     from ..app import App
@@ -47,7 +48,7 @@ class Plainly:
         self.write: t.Callable[[t.Any], bytes] | None = write
 
     def response(self, value: t.Any) -> Response | None:
-        """Return the response that is made of what a view returned, if that is as plain."""
+        """Return the response that is made of what a view returned, or an error, if that is as plain."""
         kind = type(value)
         if kind is str:
             body, content_type = value.encode(), self._text
@@ -55,8 +56,12 @@ class Plainly:
             body, content_type = self.write(value), self._json
         elif kind is bytes:
             body, content_type = value, self._text
-        elif isinstance(value, HTTPException) and (parts := usual_parts(value)) is not None:
-            return untouched(self._kind, *parts)
+        elif kind is self._kind:
+            return t.cast("Response", value)
+        elif isinstance(value, HTTPException):
+            if (parts := usual_parts(value)) is not None:
+                return untouched(self._kind, *parts)
+            return t.cast("Response | None", of_error(self._kind, value)) if kind is RequestRedirect else None
         else:
             return None
         return untouched(self._kind, body, 200, content_type)

@@ -112,6 +112,12 @@ def _coerce(kind: type[Response], value: t.Any) -> Response:
         ).with_traceback(sys.exc_info()[2]) from None
 
 
+def are_words(methods: list[str]) -> bool:
+    """Whether methods are of upper-case letters only, as almost all are."""
+    together = "".join(methods)
+    return "" not in methods and (not methods or (together.isascii() and together.isalpha() and together.isupper()))
+
+
 def adopted(app: App, value: t.Any) -> Response:
     """Return as a response what a hook, or a method that replaces one of the app's, gave for one.
 

@@ -17,6 +17,7 @@ from .match import Matcher, Target
 
 if t.TYPE_CHECKING:
     from blinker import NamedSignal
+    from werkzeug.routing import MapAdapter
 
     from ..app import App
     from ..ctx import AppContext, ServedContext
@@ -126,8 +127,8 @@ class Stages:
         plainly = not app.subdomain_matching and "create_url_adapter" not in self.replaced
         matcher = Matcher(app.url_map) if plainly else None
         self.match: t.Callable[[str, str], Answer | None] = _ask_the_adapter if matcher is None else matcher.match
-        #: the methods of the rules at a path, where they are plain to see
-        self.allowed: t.Callable[[str], list[str] | None] = _ask_for_methods if matcher is None else matcher.allowed
+        #: what methods are allowed, where they are plain to see
+        self.allowed: t.Callable[[MapAdapter], list[str] | None] = _ask_it if matcher is None else matcher.allowed
         #: the quickest part of it, before there is a context
         self.find: t.Callable[[str, str], tuple[Target, dict[str, t.Any]] | None] = (
             _ask_the_adapter if matcher is None else matcher.find
@@ -176,7 +177,7 @@ def _ask_the_adapter(method: str, path: str) -> None:
     """Find no rule; the URL adapter of the request will."""
 
 
-def _ask_for_methods(path: str) -> None:
+def _ask_it(adapter: MapAdapter) -> None:
     """Tell no methods; the URL adapter of the request will."""
 
 

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 Given = tuple[tuple[str, str], ...]
-Plain = tuple[bytes, int, ContentType, Given, Given, tuple[Pair, ...]]
-"""What an untouched response is: body; status; Content-Type; headers before that and the Content-Length, and behind;
-those that were added since, as they are sent."""
+Plain = tuple[bytes | None, int, ContentType, Given, Given, tuple[Pair, ...]]
+"""What an untouched response is: body, None if none was given; status; Content-Type; headers before that and the
+Content-Length, and behind; those that were added since, as they are sent."""
 
 Answer = tuple[int, list[Pair], bytes | None, "Response | None"]
 """A response as ASGI sends it: the status; (lower-case name, value) pairs; the body, ``None`` if it must be iterated;
@@ -126,7 +126,8 @@ def complete(response: Response) -> None:
         pairs = list(before)
         if content_type.text is not None:
             pairs.append(("Content-Type", content_type.text))
-        pairs.append(("Content-Length", str(len(body))))
+        if body is not None:
+            pairs.append(("Content-Length", str(len(body))))
         pairs.extend(behind)
         pairs.extend((ADDED[name], value.decode("latin-1")) for name, value in added)
         headers = Headers()
@@ -134,7 +135,7 @@ def complete(response: Response) -> None:
         own.setdefault("headers", headers)
     if "_status" not in own:
         own["_status_code"], own["_status"] = status_line(status)[::-1]
-    own.setdefault("response", [body])
+    own.setdefault("response", [] if body is None else [body])
     own.setdefault("direct_passthrough", False)
     own.setdefault("_on_close", [])
     own.pop(PLAIN, None)
@@ -250,7 +251,7 @@ class Response(Recast, BaseResponse):
         kind, given = type(response), () if headers is None else simple_pairs(headers)
         code = self.default_status if status is None else status
         if (
-            (kind is str or kind is bytes)
+            (kind is str or kind is bytes or response is None)
             and given is not None
             and type(code) is int
             and self._made_lazily
@@ -259,7 +260,7 @@ class Response(Recast, BaseResponse):
         ):
             if content_type is None and mimetype is None:
                 mimetype = self.default_mimetype
-            body: bytes = response.encode() if kind is str else response  # type: ignore[union-attr, assignment]
+            body: bytes | None = response.encode() if kind is str else response  # type: ignore[union-attr, assignment]
             self._plain = body, code, content_type_for(content_type, mimetype), given, (), ()
         else:
             super().__init__(
@@ -391,15 +392,21 @@ class Response(Recast, BaseResponse):
         pair = content_type[1]  # so written it is found quicker than by its name
         if pair is None or (code != 200 and not is_ordinary(code)):
             return None
-        length = len(body)
-        start = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
-        if before or behind:
-            if self.reads_environ:
-                return None
-            start = encode_headers(before) + start if before else start
-            start = start + encode_headers(behind) if behind else start
+        if (before or behind) and self.reads_environ:
+            return None
+        start = [pair]
+        if body is not None:
+            length = len(body)
+            start.append(READY[length] if length < MOST_READY else (b"content-length", b"%d" % length))
+        if before:
+            start = encode_headers(before) + start
+        if behind:
+            start += encode_headers(behind)
         if added:
             start += added
+        if body is None:  # its length is worked out last
+            start.append(READY[0])
+            body = b""
         return code, start, b"" if request_method == "HEAD" else body, None
 
     def asgi_answer(self, request_method: str, request: Request | None = None) -> Answer:
@@ -475,7 +482,7 @@ class Response(Recast, BaseResponse):
         if request_method == "HEAD" or not is_ordinary(status):
             return b""
         if plain is not None:
-            return plain[0]
+            return plain[0] or b""
         if self.is_sequence:
             return b"".join(self.iter_encoded())
         return None
