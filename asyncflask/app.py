@@ -530,15 +530,7 @@ class App(Resources, Lifetimes, Testable, SansioApp):
 
     def make_default_options_response(self) -> Response:
         """Return the automatic answer to OPTIONS: the methods that the URL allows."""
-        response, ctx = self.response_class(), _current_request_ctx()
-        if (adapter := ctx.url_adapter) is None:
-            return response
-        methods = ctx.stages.allowed(adapter)
-        if methods is None or type(response).allow is not Response.allow or not respond.are_words(methods):
-            response.allow.update(adapter.allowed_methods())
-        elif methods:  # as that would write them
-            Response.amend(response, headers={"Allow": ", ".join(methods)})
-        return response
+        return respond.default_options(self, _current_request_ctx())
 
     def raise_routing_exception(self, request: Request) -> t.NoReturn:
         """Raise the error of matching. While debugging, a redirect that would lose the body says so instead."""

@@ -97,9 +97,9 @@ def with_slash(adapter: MapAdapter) -> str:
         # what `MapAdapter.match` would raise RequestRedirect with
         whole = quote(f"/{path.lstrip('/')}/", safe="!$&'()*+,/:;=@")
         return adapter.make_redirect_url(whole, adapter.query_args or {})
-    script, query = adapter.script_name.strip("/"), adapter.query_args
-    base = f"{scheme}://{host}/{script}/" if script else f"{scheme}://{host}/"
-    return f"{base}{path.lstrip('/')}/?{query}" if query else f"{base}{path.lstrip('/')}/"
+    script, query, tail = adapter.script_name.strip("/"), adapter.query_args, f"{path}/".lstrip("/")
+    url = f"{scheme}://{host}/{script}/{tail}" if script else f"{scheme}://{host}/{tail}"
+    return f"{url}?{query}" if query else url
 
 
 def _is_international(host: str) -> bool:

@@ -14,12 +14,12 @@ from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..plain import is_plain
-from ..wrappers.headers import ContentType, content_type_for
+from ..wrappers.headers import ContentType, Pair, content_type_for, encode_headers
 from ..wrappers.redirect import redirect
+from ..wrappers.response import ADDED
 
 if t.TYPE_CHECKING:
     from ..wrappers import Response
-    from ..wrappers.response import Given
 
 PLAIN = is_plain()
 
@@ -33,12 +33,12 @@ _MOST_PARTS, _LONGEST = 200, 300
 
 
 class Parts(t.NamedTuple):
-    """What the response to an exception is made of: its body, status, Content-Type, and other headers."""
+    """What the response to an exception is made of: body, status, Content-Type, and other headers as they are sent."""
 
     body: bytes
     status: int
     content_type: ContentType
-    headers: Given
+    added: tuple[Pair, ...]
 
 
 class Said:
@@ -118,9 +118,16 @@ def _parts(error: HTTPException) -> Parts | None:
     if not takes_methods and kind.get_headers is not HTTPException.get_headers:
         return None
     (_, content_type), *others = error.get_headers()
-    if any("\r" in value or "\n" in value for _, value in others):
+    try:
+        added = tuple(encode_headers(others))
+    except ValueError:  # it is met again when they are to be sent
         return None
-    return Parts(error.get_body().encode(), kind.code, content_type_for(content_type, None), tuple(others))
+    body = error.get_body().encode()
+    return (
+        Parts(body, kind.code, content_type_for(content_type, None), added)
+        if dict(added).keys() <= ADDED.keys()
+        else None
+    )
 
 
 def _is_written_by_werkzeug(error: HTTPException) -> bool:
@@ -136,7 +143,10 @@ def of_error(kind: type[Response], error: HTTPException) -> BaseResponse | None:
     if error.response is not None or not is_as_werkzeugs or error.code is None:
         return None
     if (parts := usual_parts(error)) is not None:
-        return kind(parts.body, parts.status, dict(parts.headers), content_type=parts.content_type.text)
+        response = kind(parts.body, parts.status, content_type=parts.content_type.text)
+        for name, value in parts.added:
+            response.headers.add(ADDED[name], value.decode("latin-1"))
+        return response
     if type(error).get_response is _GET_REDIRECT and "get_response" not in vars(error):
         return redirect(t.cast(RequestRedirect, error).new_url, error.code, kind)
     if not _is_written_by_werkzeug(error):

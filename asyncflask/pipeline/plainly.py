@@ -60,7 +60,7 @@ class Plainly:
             return t.cast("Response", value)
         elif isinstance(value, HTTPException):
             if (parts := usual_parts(value)) is not None:
-                return untouched(self._kind, *parts)
+                return untouched(self._kind, parts.body, parts.status, parts.content_type, (), parts.added)
             return t.cast("Response | None", of_error(self._kind, value)) if kind is RequestRedirect else None
         else:
             return None

@@ -112,10 +112,24 @@ def _coerce(kind: type[Response], value: t.Any) -> Response:
         ).with_traceback(sys.exc_info()[2]) from None
 
 
-def are_words(methods: list[str]) -> bool:
+def default_options(app: App, ctx: AppContext) -> Response:
+    """Return the automatic answer to OPTIONS: the methods that the URL allows."""
+    response: Response = app.response_class()
+    if (adapter := ctx.url_adapter) is None:
+        return response
+    methods, kind, is_written = ctx.stages.allowed(adapter), type(response), False
+    if methods is not None and issubclass(kind, Response) and kind.allow is Response.allow:
+        ready = (b"allow", ", ".join(methods).encode())  # as `allow` would write it
+        is_written = not methods or (_are_words(methods) and response.add_ready(ready))
+    if not is_written:
+        response.allow.update(adapter.allowed_methods() if methods is None else methods)
+    return response
+
+
+def _are_words(methods: list[str]) -> bool:
     """Whether methods are of upper-case letters only, as almost all are."""
     together = "".join(methods)
-    return "" not in methods and (not methods or (together.isascii() and together.isalpha() and together.isupper()))
+    return "" not in methods and together.isascii() and together.isalpha() and together.isupper()
 
 
 def adopted(app: App, value: t.Any) -> Response:

@@ -13,7 +13,8 @@ from ..sessions import SessionsAhead
 from . import converse, fail, hooks, opening, respond, run
 from .around import around
 from .hooks import call, is_async
-from .match import Matcher, Target
+from .match import Matcher
+from .tree import Target
 
 if t.TYPE_CHECKING:
     from blinker import NamedSignal

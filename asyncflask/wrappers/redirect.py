@@ -47,7 +47,7 @@ def redirect(location: str, code: int, kind: type[BaseResponse]) -> BaseResponse
     if kind is Response and kind.automatically_set_content_length and type(code) is int and AROUND is not None:
         told = str(escape(location))
         body = f"{AROUND[0]}{told}{AROUND[1]}{told}{AROUND[2]}"
-        return untouched(Response, body.encode(), code, HTML, (), (("Location", location),))
+        return untouched(Response, body.encode(), code, HTML, (("Location", location),))
     made = recorded(location, code)
     response = cast("type[Response]", kind)(made.body, made.status, mimetype=made.mimetype)
     response.amend(headers=made.headers)

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 Given = tuple[tuple[str, str], ...]
-Plain = tuple[bytes | None, int, ContentType, Given, Given, tuple[Pair, ...]]
+Pairs = tuple[Pair, ...]
+Plain = tuple[bytes | None, int, ContentType, Given, Given, Pairs]
 """What an untouched response is: body, None if none was given; status; Content-Type; headers before that and the
 Content-Length, and behind; those that were added since, as they are sent."""
 
@@ -73,9 +74,8 @@ HARMLESS = frozenset(
 )
 
 VARY: Pair = (b"vary", b"Cookie")
-VARIES: tuple[Pair, ...] = (VARY,)
 #: the names of headers that are added to untouched responses
-ADDED = {b"vary": "Vary", b"set-cookie": "Set-Cookie"}
+ADDED = {b"vary": "Vary", b"set-cookie": "Set-Cookie", b"allow": "Allow"}
 
 # What a response has of its own, or changes before it is sent.
 SPECIAL = frozenset({"location", "content-location", "content-type", "content-length", "vary"})
@@ -340,15 +340,23 @@ class Response(Recast, BaseResponse):
 
     def vary_on_cookie(self) -> bool:
         """As ``vary.add("Cookie")``, if nobody has looked at it since it was made; return whether that is so."""
+        return self.add_ready(VARY)
+
+    def add_ready(self, pair: Pair) -> bool:
+        """Add a header as it is sent, unless it is there, if nobody has looked at the response since it was made.
+
+        Args:
+            pair: its name is among `ADDED`, and its value is one that may be sent.
+
+        Returns whether that is so.
+        """
         own = self.__dict__
         plain: Plain | None = own.get(PLAIN) if len(own) == 1 else None
         if plain is None:
             return False
         body, status, content_type, before, behind, added = plain
-        if not added:
-            own[PLAIN] = body, status, content_type, before, behind, VARIES
-        elif VARY not in added:
-            own[PLAIN] = body, status, content_type, before, behind, (*added, VARY)
+        if pair not in added:
+            own[PLAIN] = body, status, content_type, before, behind, (*added, pair)
         return True
 
     def amend(
@@ -406,8 +414,7 @@ class Response(Recast, BaseResponse):
             start += added
         if body is None:  # its length is worked out last
             start.append(READY[0])
-            body = b""
-        return code, start, b"" if request_method == "HEAD" else body, None
+        return code, start, b"" if body is None or request_method == "HEAD" else body, None
 
     def asgi_answer(self, request_method: str, request: Request | None = None) -> Answer:
         """What is to be sent, all of it checked: status, headers, and the body if it is there as a whole.
@@ -566,15 +573,16 @@ class Response(Recast, BaseResponse):
 
 
 def untouched(
-    kind: type[Response], body: bytes, status: int, content_type: ContentType, headers: Given = (), behind: Given = ()
+    kind: type[Response], body: bytes, status: int, its_type: ContentType, behind: Given = (), added: Pairs = ()
 ) -> Response:
-    """As ``kind(body, status, headers, content_type=...)``, for a class of which `is_sent_plainly` is true.
+    """As ``kind(body, status, content_type=...)``, for a class of which `is_sent_plainly` is true.
 
     Args:
-        behind: more headers, as if they were set afterwards.
+        behind: headers that are set then.
+        added: headers that are added as they are sent; their names are among `ADDED`.
     """
     response = new(kind)
-    response._plain = body, status, content_type, headers, behind, ()
+    response._plain = body, status, its_type, (), behind, added
     return response
 
 
