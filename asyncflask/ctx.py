@@ -187,6 +187,8 @@ class AppContext:
         """The URL map bound to this request, or to ``SERVER_NAME``; None if there is neither or the host is refused."""
         if not self.has_request:
             return self.app.create_url_adapter(None)
+        if not self.request_made and (adapter := self.stages.bind_ahead(t.cast(ServedContext, self))) is not None:
+            return adapter
         try:
             return self.app.create_url_adapter(self.request)
         except HTTPException as error:

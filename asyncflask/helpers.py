@@ -168,9 +168,9 @@ def url_for(
         BuildError: there is no such endpoint, or a value is missing.
         RuntimeError: no application is active, or there is no request and ``SERVER_NAME`` is not set.
     """
-    return current_app.url_for(
-        endpoint, _external=_external, _scheme=_scheme, _method=_method, _anchor=_anchor, **values
-    )
+    ctx = _cv_app.get(None)
+    app = current_app if ctx is None else ctx.app  # the former raises RuntimeError
+    return app.url_for(endpoint, _external=_external, _scheme=_scheme, _method=_method, _anchor=_anchor, **values)
 
 
 # -- files ------------------------------------------------------------------------------------------------------------

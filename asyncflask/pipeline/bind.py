@@ -13,10 +13,13 @@ from werkzeug.routing import Map, MapAdapter
 from werkzeug.sansio.utils import get_host
 
 from ..plain import is_plain
+from ..wrappers.request import address_in
 from ..wrappers.request_head import PATH_PLAIN
 
 if t.TYPE_CHECKING:
+    from ..ctx import ServedContext
     from ..wrappers import Request
+    from ..wrappers.request import Address
 
 PLAIN = is_plain()
 
@@ -61,19 +64,41 @@ def bind(url_map: Map, request: Request, server_name: str | None, subdomain_matc
     )
 
 
+def bind_ahead(ctx: ServedContext) -> MapAdapter | None:
+    """As `bind`, for a request that is not made yet, where its scope alone tells the address; None: it has to be made.
+
+    Of an app that has Flask's ``create_url_adapter``, and requests that have our attributes.
+    """
+    app, scope, headers = ctx.app, ctx.scope, ctx.headers
+    config = app.config
+    names_hosts = config["SERVER_NAME"] is not None or config["TRUSTED_HOSTS"] is not None
+    if names_hosts or app.request_class.trusted_hosts is not None or PLAIN:
+        return None
+    if b"upgrade" in headers or len(headers) != len(scope["headers"]):
+        return None
+    address = address_in(scope, headers, ctx.path, ctx.root_path)
+    return _bound(app.url_map, address, ctx.method.upper(), scope.get("query_string", b""))
+
+
+def bind_later(ctx: ServedContext) -> None:
+    """What stands for `bind_ahead` where the request has to be asked."""
+
+
 def _bound_as_usual(url_map: Map, request: Request) -> MapAdapter | None:
     """Return what `bind` would where it knows the host already, and there is nothing else to look at; else None."""
     address = None if PLAIN or request.trusted_hosts is not None else request.address()
-    if address is None:
-        return None
+    return None if address is None else _bound(url_map, address, request.method, request.query_string)
+
+
+def _bound(url_map: Map, address: Address, method: str, query: bytes) -> MapAdapter | None:
     scheme, named, server, script, path = address
     if len(named) > _LONGEST or url_map.host_matching or getattr(url_map.bind, "__func__", None) is not Map.bind:
         return None
     host = _known_host(scheme, named, server)
     if host is None:
         return None
-    query, subdomain = request.query_string.decode("latin-1"), url_map.default_subdomain or ""
-    return MapAdapter(url_map, host, script or "/", subdomain, scheme, path, request.method, query)
+    subdomain = url_map.default_subdomain or ""
+    return MapAdapter(url_map, host, script or "/", subdomain, scheme, path, method, query.decode("latin-1"))
 
 
 _LONGEST = 80

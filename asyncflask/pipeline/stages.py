@@ -12,6 +12,7 @@ from ..config import Config
 from ..sessions import SessionsAhead
 from . import converse, fail, hooks, opening, respond, run
 from .around import around
+from .bind import bind_ahead, bind_later
 from .hooks import call, is_async
 from .match import Matcher
 from .tree import Target
@@ -137,6 +138,10 @@ class Stages:
         #: whether nobody can tell that a request is made when it is first touched
         self.request_class: type[Request] = app.request_class
         self.makes_requests_late: bool = self.request_class.is_made_quietly()
+        #: makes the URL adapter of a request that is not made yet
+        self.bind_ahead: t.Callable[[ServedContext], MapAdapter | None] = bind_later
+        if plainly and self.makes_requests_late and self.request_class.is_addressed_plainly():
+            self.bind_ahead = bind_ahead
         #: whether cookies may come with a request that has no header for them
         self.finds_cookies: bool = app.request_class.finds_cookies()
         #: whether changes of the configuration are told; else nothing that was decided from it holds for long

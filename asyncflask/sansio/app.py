@@ -426,6 +426,8 @@ class App(Scaffold):
 
     def inject_url_defaults(self, endpoint: str, values: dict[str, t.Any]) -> None:
         """Let the URL default functions of the application and of the endpoint's blueprints change `values`."""
+        if not any(self.url_default_functions.values()):
+            return
         scopes: list[str | None] = [None]
         blueprint, dotted, _ = endpoint.rpartition(".")
         if dotted:

@@ -124,6 +124,13 @@ def blueprint_path(name: str) -> tuple[str, ...]:
     return tuple(".".join(steps[:end]) for end in range(len(steps), 0, -1))
 
 
+def address_in(scope: Mapping[str, Any], headers: dict[bytes, bytes], path: str, root_path: str) -> Address:
+    """Return the address of a request from its scope, the headers in that by name, and its path under the root path."""
+    server = scope.get("server")
+    where = server if server is None or type(server) is tuple else tuple(server)
+    return scope.get("scheme", "http"), headers.get(b"host", b""), where, root_path.rstrip("/"), f"/{path.lstrip('/')}"
+
+
 class Request(RequestHead):
     """One HTTP request.
 
@@ -237,6 +244,11 @@ class Request(RequestHead):
         return not cls._keeps("cookies", "headers")
 
     @classmethod
+    def is_addressed_plainly(cls) -> bool:
+        """Whether no code but ours has a say in what `address` tells."""
+        return cls._keeps(*_ADDRESS)
+
+    @classmethod
     def _keeps(cls, *names: str) -> bool:
         """Whether these attributes are those of this class here."""
         return cls is Request or all(getattr(cls, name, None) is getattr(Request, name, None) for name in names)
@@ -334,9 +346,7 @@ class Request(RequestHead):
             if type(headers) is not RequestHeaders or headers.by_name is not raw:
                 return None
             return self.scheme, raw.get(b"host", b""), self.server, self.root_path, self.path
-        server, (path, root_path) = scope.get("server"), self._paths
-        where = server if server is None or type(server) is tuple else tuple(server)
-        return scope.get("scheme", "http"), raw.get(b"host", b""), where, root_path.rstrip("/"), f"/{path.lstrip('/')}"
+        return address_in(scope, raw, *self._paths)
 
     # Routing
 
