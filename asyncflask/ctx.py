@@ -94,6 +94,8 @@ class AppContext:
     has_cookies = True
     preserve: t.Callable[[AppContext], None] | None = None
     match_error: Exception | None = None
+    # The error of routing, where that is all there is to the request, which is not made then.
+    miss: HTTPException | None = None
     # Whether the session was opened, or functions were left to run after this request: before anything is touched, one
     # look tells that there is nothing to do.
     touched: bool = False

@@ -207,6 +207,8 @@ def _is_unseen(app: App, ctx: ServedContext) -> bool:
 
     A client that asks before it sends a body (``Expect: 100-continue``) is not told to for a hook that might look.
     """
+    if ctx.miss is not None:
+        return True
     refused = ctx.request.routing_exception is not None
     return refused and ctx.preserve is None and (b"expect" in ctx.headers or not ctx.plan.is_seen_anyway(app))
 

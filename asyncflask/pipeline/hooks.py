@@ -13,6 +13,7 @@ from operator import itemgetter
 from types import FunctionType, MethodType
 from weakref import WeakMethod, ref
 
+from ..ctx import current
 from ..lanes import INLINE, LATE, LOOP, WORKER, Lane
 from ..lazy import late_module
 from ..plain import is_plain
@@ -32,6 +33,7 @@ if t.TYPE_CHECKING:
     import asyncio
 
     from blinker import Signal
+    from werkzeug.exceptions import HTTPException
     from werkzeug.routing import Rule
 
     from ..app import App
@@ -197,9 +199,10 @@ class Plan:
     __slots__ = (
         "after", "after_hopping", "app_teardown", "app_tearing_down", "before", "before_hopping",
         "body_limit", "body_timeout", "endpoint", "ends_app", "ends_request", "epoch", "finished", "full_dispatch",
-        "goes_straight", "is_eager", "lane", "makes", "number", "on_disconnect", "only_calls_view", "opens", "plain",
-        "prepares", "preprocesses", "processes", "reads_on_loop", "rule", "sole_before", "started", "stream_body",
-        "teardown", "tearing_down", "tears_down", "thread_limit", "url_processors", "view", "view_is_async",
+        "goes_straight", "is_eager", "lane", "makes", "misses_quietly", "number", "on_disconnect", "only_calls_view",
+        "opens", "plain", "prepares", "preprocesses", "processes", "reads_on_loop", "rule", "sole_before", "started",
+        "stream_body", "teardown", "tearing_down", "tears_down", "thread_limit", "url_processors", "view",
+        "view_is_async",
     )  # fmt: skip
 
     number: int
@@ -249,6 +252,8 @@ class Plan:
     goes_straight: bool
     #: ... and there is nothing to do before the view or around it, so that the exchange may call it by itself
     only_calls_view: bool
+    #: whether nothing that is decided ahead looks at requests without a rule
+    misses_quietly: bool
 
     def __init__(self, app: App, rule: Rule | None, stages: Stages) -> None:
         self.epoch: Epoch = app.tables.epoch  # asked for first: what changes while this is made ends it
@@ -288,6 +293,7 @@ class Plan:
         blocking = stages.sync_overrides or not all(asynchronous for _, asynchronous in layers)
         self.lane = self._choose_lane(app, getattr(rule, "threaded", None), stages, blocking)
         self.goes_straight = self.lane is not WORKER and self.on_disconnect == "finish"
+        self._see_misses(app, stages)
         bare = self.plain is not None and not (self.opens or self.prepares or stages.replaced)
         self.only_calls_view = bare and self.goes_straight and self.view is not None
 
@@ -301,6 +307,12 @@ class Plan:
         self.ends_app = bool(self.app_teardown or self.app_tearing_down) or replaced
         self.tears_down = self.ends_request or self.ends_app or appcontext_popped.has_receivers_for(app)
         self.reads_on_loop = self.view_is_async or (not self.stream_body and self._has_async_steps(app))
+
+    def _see_misses(self, app: App, stages: Stages) -> None:
+        looked_at = self.plain is None or self.prepares or self.opens or self.tears_down or not stages.misses_quietly
+        self.misses_quietly = self.rule is None and not looked_at and not any(map(app.config.get, _ABOUT_ERRORS))
+        if self.misses_quietly:
+            self.view = current_miss
 
     def _put_around(
         self, app: App, rule: Rule | None, scopes: tuple[str | None, ...], stages: Stages
@@ -350,6 +362,14 @@ class Plan:
         by_code = (handlers for spec in app.error_handler_spec.values() for handlers in spec.values())
         handlers = (handler for by_class in by_code for handler in by_class.values())
         return any(asynchronous for _, asynchronous in steps) or any(map(is_async, handlers))
+
+
+_ABOUT_ERRORS = ("TRAP_HTTP_EXCEPTIONS", "ERROR_MIMETYPES", "TRUSTED_HOSTS")
+
+
+def current_miss() -> HTTPException | None:
+    """What answers a request that has no rule, in the place of a view: its error."""
+    return t.cast("AppContext", current(None)).miss
 
 
 def renewed(ctx: AppContext) -> Plan:

@@ -71,9 +71,10 @@ class Table:
         method: in upper case.
     """
 
-    __slots__ = ("heads", "static", "walks")
+    __slots__ = ("heads", "method", "static", "walks")
 
     def __init__(self, index: Index, method: str) -> None:
+        self.method: str = method
         self.static: dict[str, Target] = {}
         self.heads: dict[str, tuple[dict[str, Node], tuple[End, ...]]] = {}
         #: the first segments of paths for which the tree may know more; None if any path may be one of these
@@ -94,8 +95,9 @@ class Table:
         """Whether rules that end at a state, or one segment behind it, are found by a walk only."""
         if any(not target.rule.strict_slashes for target in node.targets):
             return True
-        known = path in self.heads and not any(edge.node.static or edge.node.edges for edge in node.edges)
-        return bool(node.edges) and not known
+        if path in self.heads:
+            return any(edge.node.static or edge.node.edges for edge in node.edges)
+        return any(leads_to(edge.node, self.method) for edge in node.edges)
 
     def _needs_walk(self, node: Node, path: str) -> bool:
         if self._leaves_out(node, path):
@@ -115,8 +117,8 @@ class Index:
         self.heads: dict[str, Node] = {}  # path -> where a segment with converters may follow
         self.tables: dict[str, Table] = {}  # made when a method is first asked for
         self.methods: set[str] = set() if root is None else set(methods_of(root))
-        #: those of the paths in `static` at which there can be nothing but these rules
-        self.calm: set[str] = set()
+        #: path -> what is there, where nothing else can be met on the way
+        self.calm: dict[str, Node] = {}
         for path, node in static_paths(root, "") if root is not None else ():
             # "//x" is never looked up: the map adapter takes it for "/x" first
             if node.targets and path[:2] != "//":
@@ -124,7 +126,7 @@ class Index:
             if node.edges and path[:2] not in {"/", "//"} and not any(e.suffixed for e in node.edges):
                 self.heads[path] = node
         if root is not None and not root.edges:
-            self.calm.update(self.static.keys() & calm_paths(root, ""))
+            self.calm.update((path, node) for path, node in calm_paths(root, "") if "//" not in path)
 
     def table_for(self, method: str) -> Table | None:
         """Return what a method finds by one look-up; None for one that no rule names, or not in upper case."""
@@ -236,10 +238,8 @@ class Matcher:
             index = self._renew()
         missed: list[Methods] = []
         try:
-            if path in index.calm:
-                found = take(index.static[path], (), method, missed)
-            else:
-                found = look(index, path, method, missed)
+            node = index.calm.get(path)
+            found = look(index, path, method, missed) if node is None else arrive(node, (), method, missed)
         except AskWerkzeug as why:
             return SLASH if type(why) is WantsSlash and "//" not in path else None
         if found is not None:
@@ -350,8 +350,13 @@ def cross(
 
 def arrive(node: Node, texts: Texts, method: str, missed: list[Methods]) -> tuple[Target, Texts] | None:
     """The rule at the end of a path: one that ends here, or one that wants a slash more."""
-    if node.targets and (found := take(node.targets, texts, method, missed)) is not None:
-        return found
+    for target in node.targets:
+        methods = target.methods
+        if methods is None or method in methods:
+            if target.plain:
+                return target, texts
+            raise AskWerkzeug
+        missed.append(target.takes)
     slashed = node.static.get("")
     for target in slashed.targets if slashed is not None else ():
         if takes(target, method):
@@ -361,21 +366,16 @@ def arrive(node: Node, texts: Texts, method: str, missed: list[Methods]) -> tupl
     return None
 
 
-def take(targets: tuple[Target, ...], texts: Texts, method: str, missed: list[Methods]) -> tuple[Target, Texts] | None:
-    """The first of the rules that end at one place which takes the method. Raises AskWerkzeug if that may redirect."""
-    for target in targets:
-        methods = target.methods
-        if methods is None or method in methods:
-            if target.plain:
-                return target, texts
-            raise AskWerkzeug
-        missed.append(target.takes)
-    return None
-
-
 def first(targets: tuple[Target, ...], method: str) -> Target | None:
     """The first of the rules that end at one place which answers the method."""
     return next((one for one in targets if one.methods is None or method in one.methods), None)
+
+
+def leads_to(node: Node, method: str) -> bool:
+    """Whether a rule at or below a state takes the method."""
+    if first(node.targets, method) is not None:
+        return True
+    return any(leads_to(after, method) for after in (*node.static.values(), *(edge.node for edge in node.edges)))
 
 
 def ends_of(node: Node, method: str) -> tuple[End, ...]:

@@ -142,13 +142,13 @@ def of_error(kind: type[Response], error: HTTPException) -> BaseResponse | None:
     is_as_werkzeugs = getattr(kind, "is_made_as_ours", False) and kind.automatically_set_content_length
     if error.response is not None or not is_as_werkzeugs or error.code is None:
         return None
+    if type(error).get_response is _GET_REDIRECT and "get_response" not in vars(error):
+        return redirect(t.cast(RequestRedirect, error).new_url, error.code, kind)
     if (parts := usual_parts(error)) is not None:
         response = kind(parts.body, parts.status, content_type=parts.content_type.text)
         for name, value in parts.added:
             response.headers.add(ADDED[name], value.decode("latin-1"))
         return response
-    if type(error).get_response is _GET_REDIRECT and "get_response" not in vars(error):
-        return redirect(t.cast(RequestRedirect, error).new_url, error.code, kind)
     if not _is_written_by_werkzeug(error):
         return None
     pairs, body = error.get_headers(), error.get_body()

@@ -11,6 +11,7 @@ from werkzeug.routing import RequestRedirect
 
 from ..ctx import BOUND, ServedContext
 from ..lanes import WORKER
+from ..wrappers.environ import CLIENT
 from .bind import with_slash
 from .hooks import plan_for
 from .match import SLASH
@@ -23,6 +24,7 @@ if t.TYPE_CHECKING:
     from ..asgi.stream import Receive
     from ..ctx import AppContext
     from .hooks import Plan
+    from .match import Answer
     from .stages import Stages
 
 
@@ -80,9 +82,9 @@ def begin_exchange(ctx: ServedContext) -> HTTPException | None:
 
     Returns the error for a request that no code of the app is to see.
     """
-    ctx.method = ctx.request.method  # in upper case
+    ctx.method = ctx.method.upper() if ctx.stages.makes_requests_late else ctx.request.method
     begin(ctx, ctx.method, ctx.path, upgrade=b"upgrade" in ctx.headers)
-    if not ctx.refused:
+    if not (ctx.request_made and ctx.refused):
         return None
     ctx.unbind()
     return ctx.request.routing_exception
@@ -95,23 +97,47 @@ def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: 
     which runs no loop; `upgrade` says whether the client asks for another protocol, which rules may refuse.
     """
     ctx.bind()
-    app, request = ctx.app, ctx.request
-    stages = ctx.stages
+    app, stages = ctx.app, ctx.stages
     if in_thread or app.config["TRUSTED_HOSTS"] is not None:  # (the ASGI side has looked at the host already)
         _check_host(ctx)
-    if request.routing_exception is None and ctx.match_error is None:
+    if ctx.match_error is None and not (ctx.request_made and ctx.request.routing_exception is not None):
         found = stages.match(method, path) if not upgrade else None
-        if found is None or found is SLASH:
-            _match_slowly(ctx, found)
-        elif isinstance(found, tuple):
-            request.url_rule, request.view_args = found
-        else:
-            request.routing_exception = found
+        if found is None or isinstance(found, tuple) or not _misses_quietly(ctx, found):
+            _keep(ctx, found)
     if not stages.knows_config:
         app.tables.bump()
-    ctx.plan = plan_for(app, request.url_rule, stages)
+    ctx.plan = plan_for(app, ctx.request.url_rule if ctx.request_made else None, stages)
     _end_setup(app, ctx.plan)
     ctx.lane = WORKER if in_thread else ctx.plan.lane
+
+
+def _keep(ctx: AppContext, found: Answer | None) -> None:
+    request = ctx.request
+    if found is None or found is SLASH:
+        _match_slowly(ctx, found)
+    elif isinstance(found, tuple):
+        request.url_rule, request.view_args = found
+    else:
+        request.routing_exception = found
+
+
+def _misses_quietly(ctx: AppContext, error: HTTPException) -> bool:
+    """Keep an error of routing for the answer, if that is all that it is for; return whether it is.
+
+    So where no code of the application's can see the request, a hook, a handler, a test: none is made then.
+    """
+    app = ctx.app
+    if ctx.request_made or ctx.has_cookies or CLIENT in ctx.scope or any(app.error_handler_spec.values()):
+        return False
+    if not plan_for(app, None, ctx.stages).misses_quietly:
+        return False
+    if error is SLASH:
+        adapter = ctx.url_adapter
+        if adapter is None or ctx.request_made:  # the host is not a usual one
+            return False
+        error = RequestRedirect(with_slash(adapter))
+    ctx.miss = error
+    return True
 
 
 def _check_host(ctx: AppContext) -> None:

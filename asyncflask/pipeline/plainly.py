@@ -58,10 +58,10 @@ class Plainly:
             body, content_type = value, self._text
         elif kind is self._kind:
             return t.cast("Response", value)
-        elif isinstance(value, HTTPException):
-            if (parts := usual_parts(value)) is not None:
-                return untouched(self._kind, parts.body, parts.status, parts.content_type, (), parts.added)
-            return t.cast("Response | None", of_error(self._kind, value)) if kind is RequestRedirect else None
+        elif kind is RequestRedirect:
+            return t.cast("Response | None", of_error(self._kind, value))
+        elif isinstance(value, HTTPException) and (parts := usual_parts(value)) is not None:
+            return untouched(self._kind, parts.body, parts.status, parts.content_type, (), parts.added)
         else:
             return None
         return untouched(self._kind, body, 200, content_type)

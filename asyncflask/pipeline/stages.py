@@ -49,9 +49,12 @@ SEAMS: dict[str, tuple[str, Stage]] = {
 
 METHODS = ("ensure_sync", "create_url_adapter", "wsgi_app", "asgi_app", "make_response")
 
+#: what answers the errors of routing beside those; no stages either
+_OF_MISSES = ("raise_routing_exception", "trap_http_exception", "_find_error_handler")
+
 #: no stages, but what may be decided ahead depends on them
 OTHERS = (
-    *(*METHODS, "subdomain_matching", "url_map", "mounts"),
+    *(*METHODS, *_OF_MISSES, "subdomain_matching", "url_map", "mounts"),
     *("config", "json", "request_class", "response_class", "session_interface"),
 )
 
@@ -138,14 +141,17 @@ class Stages:
         #: whether nobody can tell that a request is made when it is first touched
         self.request_class: type[Request] = app.request_class
         self.makes_requests_late: bool = self.request_class.is_made_quietly()
+        #: whether changes of the configuration are told; else nothing that was decided from it holds for long
+        self.knows_config: bool = isinstance(app.config, Config) and type(app.config).__getitem__ is dict.__getitem__
+        #: whether nothing but error handlers and what plans know of looks at requests without a rule
+        self.misses_quietly: bool = self.makes_requests_late and self.knows_config and not self.replaced
+        self.misses_quietly &= not any(_is_replaced(app, base, name) for name in _OF_MISSES)
         #: makes the URL adapter of a request that is not made yet
         self.bind_ahead: t.Callable[[ServedContext], MapAdapter | None] = bind_later
         if plainly and self.makes_requests_late and self.request_class.is_addressed_plainly():
             self.bind_ahead = bind_ahead
         #: whether cookies may come with a request that has no header for them
         self.finds_cookies: bool = app.request_class.finds_cookies()
-        #: whether changes of the configuration are told; else nothing that was decided from it holds for long
-        self.knows_config: bool = isinstance(app.config, Config) and type(app.config).__getitem__ is dict.__getitem__
         #: what is known of sessions, with the number that it was found out at; new plans bring it up to date
         self.sessions: SessionsAhead = SessionsAhead(app, self.knows_config)
 

@@ -170,13 +170,11 @@ def static_paths(node: Node, path: str) -> Iterator[tuple[str, Node]]:
         yield from static_paths(after, f"{path}/{part}")
 
 
-def calm_paths(node: Node, path: str) -> Iterator[str]:
-    """The paths below a state at which rules end, if no others can be met on the way, or are one slash away."""
+def calm_paths(node: Node, path: str) -> Iterator[tuple[str, Node]]:
+    """Every state below one by its path, where that leads past no converters, and past no rules that do not mind it."""
     for part, after in node.static.items():
-        slashed = after.static.get("")
-        loose = not part and any(not target.rule.strict_slashes for target in node.targets)
-        if after.targets and (slashed is None or not slashed.targets) and not loose:
-            yield f"{path}/{part}"
+        if part or all(target.rule.strict_slashes for target in node.targets):
+            yield f"{path}/{part}", after
         if not after.edges:
             yield from calm_paths(after, f"{path}/{part}")
 
