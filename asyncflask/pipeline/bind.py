@@ -17,7 +17,7 @@ from ..wrappers.request import address_in
 from ..wrappers.request_head import PATH_PLAIN
 
 if t.TYPE_CHECKING:
-    from ..ctx import ServedContext
+    from ..ctx import AppContext, ServedContext
     from ..wrappers import Request
     from ..wrappers.request import Address
 
@@ -78,6 +78,14 @@ def bind_ahead(ctx: ServedContext) -> MapAdapter | None:
         return None
     address = address_in(scope, headers, ctx.path, ctx.root_path)
     return _bound(app.url_map, address, ctx.method.upper(), scope.get("query_string", b""))
+
+
+def is_named_plainly(ctx: AppContext) -> bool:
+    """Whether the Host header of a request from ASGI has been found to be a name that URLs can be built for."""
+    scope, named = ctx.scope, t.cast("ServedContext", ctx).headers.get(b"host", b"")
+    server = scope.get("server")
+    where = server if server is None or type(server) is tuple else tuple(server)
+    return len(named) <= _LONGEST and _known_host(scope.get("scheme", "http"), named, where) is not None
 
 
 def bind_later(ctx: ServedContext) -> None:

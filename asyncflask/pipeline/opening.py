@@ -12,7 +12,7 @@ from werkzeug.routing import RequestRedirect
 from ..ctx import BOUND, ServedContext
 from ..lanes import WORKER
 from ..wrappers.environ import CLIENT
-from .bind import with_slash
+from .bind import is_named_plainly, with_slash
 from .hooks import plan_for
 from .match import SLASH
 
@@ -102,7 +102,11 @@ def begin(ctx: AppContext, method: str, path: str, *, upgrade: bool, in_thread: 
         _check_host(ctx)
     if ctx.match_error is None and not (ctx.request_made and ctx.request.routing_exception is not None):
         found = stages.match(method, path) if not upgrade else None
-        if found is None or isinstance(found, tuple) or not _misses_quietly(ctx, found):
+        if found is None or isinstance(found, tuple):
+            _keep(ctx, found)
+        elif found is not SLASH and not in_thread and not is_named_plainly(ctx):  # the host comes first
+            _keep(ctx, None)
+        elif not _misses_quietly(ctx, found):
             _keep(ctx, found)
     if not stages.knows_config:
         app.tables.bump()

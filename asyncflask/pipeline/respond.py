@@ -116,6 +116,8 @@ def default_options(app: App, ctx: AppContext) -> Response:
     """Return the automatic answer to OPTIONS: the methods that the URL allows."""
     response: Response = app.response_class()
     if (adapter := ctx.url_adapter) is None:
+        if ctx.request.routing_exception is not None:
+            raise ctx.request.routing_exception  # a host that is no name, which matching had no need to look at
         return response
     methods, kind, is_written = ctx.stages.allowed(adapter), type(response), False
     if methods is not None and issubclass(kind, Response) and kind.allow is Response.allow:

@@ -746,6 +746,38 @@ def configured(flask: Any, wrap: Callable[[Function], Function]) -> Any:
     return kit.app
 
 
+def unseen(flask: Any, wrap: Callable[[Function], Function]) -> Any:
+    """No hook or handler, so that nothing sees a request that no view is for."""
+    kit = bare(flask, wrap)
+    kit.app.add_url_rule("/hello", "hello", wrap(lambda: "hello"))
+    kit.app.add_url_rule("/hello", "posted", wrap(lambda: "posted"), methods=["POST"])
+    kit.answer("/slash/", lambda: "slash", methods=["GET", "PUT"])
+    kit.answer("/loose/", lambda: "loose", strict_slashes=False)
+    kit.answer("/once/", lambda: "once", merge_slashes=False)
+    kit.answer("/plain-options", lambda: "x", provide_automatic_options=False)
+    kit.answer("/m-search", lambda: "x", methods=["M-SEARCH", "GET"])
+    kit.app.add_url_rule("/user/<int:n>", "user", wrap(lambda n: f"user {n}"))
+    kit.app.add_url_rule("/user/<name>/", "named", wrap(lambda name: f"user {name}"), methods=["GET", "DELETE"])
+    kit.app.add_url_rule("/moved", "moved", redirect_to="/hello")
+    kit.app.add_url_rule("/person/<int:n>", "user", alias=True)
+    go = {
+        "hello": lambda: flask.redirect(flask.url_for("hello")),
+        "user": lambda: flask.redirect(flask.url_for("user", n=7, q="a&'b", _anchor="x"), 303),
+        "named": lambda: flask.redirect(flask.url_for("named", name="é/ x", _external=True)),
+        "secure": lambda: flask.redirect(flask.url_for("hello", _scheme="https", _external=True), 301),
+        "nowhere": lambda: flask.redirect(flask.url_for("nowhere")),
+        "missing": lambda: flask.abort(404),
+        "forbidden": lambda: flask.abort(403),
+        "told": lambda: flask.abort(403, "not <you>"),
+        "methods": lambda: flask.abort(405, valid_methods=["GET", "PUT"]),
+        "response": lambda: flask.abort(flask.Response("own", 410)),
+        "login": lambda: flask.abort(401, www_authenticate=WWWAuthenticate("basic", {"realm": "x"})),
+    }
+    for name, view in go.items():
+        kit.answer(f"/go/{name}", view)
+    return kit.app
+
+
 FLAVOURS: dict[str, Callable[[Any, Callable[[Function], Function]], Any]] = {
     "main": main,
     "limited": limited,
@@ -754,4 +786,5 @@ FLAVOURS: dict[str, Callable[[Any, Callable[[Function], Function]], Any]] = {
     "subdomains": subdomains,
     "trusting": trusting,
     "configured": configured,
+    "unseen": unseen,
 }

@@ -636,6 +636,77 @@ def cookies_and_redirects() -> Iterator[Case]:
     yield steps("cookies come back", 200, *steps_of_client)
 
 
+def nothing_sees_them() -> Iterator[Case]:
+    """What ends elsewhere than in a view, where no hook or handler has a say."""
+    methods = "GET HEAD POST PUT DELETE OPTIONS BREW get brew"
+    for target, statuses in {
+        "/hello": "200 200 200 405 405 200 405 200 405",
+        "/slash/": "200 200 405 200 405 200 405 200 405",
+        "/slash": "308 308 404 308 404 308 404 308 404",
+        "/slash?a=%C3%A9&b": "308 308 404 308 404 308 404 308 404",
+        "/loose": "200 200 404 404 404 200 404 200 404",
+        "/loose/": "200 200 405 405 405 200 405 200 405",
+        "/once/": "200 200 405 405 405 200 405 200 405",
+        "/once//": "404 404 405 405 405 404 405 404 405",
+        "/once": "308 308 404 404 404 308 404 308 404",
+        "/plain-options": "200 200 405 405 405 405 405 200 405",
+        "/m-search": "200 200 405 405 405 200 405 200 405",
+        "/user/7": "200 200 405 405 308 200 405 200 405",
+        "/user/x/": "200 200 405 405 200 200 405 200 405",
+        "/user/x": "308 308 404 404 308 308 404 308 404",
+        "/user//x": "308 308 404 404 308 308 404 308 404",
+        "/moved": "308 308 405 405 405 308 405 308 405",
+        "/person/3": "308 308 405 405 405 308 405 308 405",
+        "/nothing": "404 404 404 404 404 404 404 404 404",
+        "/hello/": "404 404 404 404 404 404 404 404 404",
+        "//hello": "200 200 200 405 405 200 405 200 405",
+        "/%C3%A9?x": "404 404 404 404 404 404 404 404 404",
+        "/user/%C3%A9%3F": "308 308 404 404 308 308 404 308 404",
+    }.items():
+        for method, status in zip(methods.split(), statuses.split(), strict=True):
+            yield one(int(status), target, method, flavour="unseen")
+    for host, is_name in {
+        "a.example:80": 1,
+        "B.example": 1,
+        "[::1]:80": 1,
+        "127.0.0.1": 1,
+        "a..b": 0,
+        "x" * 70: 0,
+    }.items():
+        for status, target, method in (
+            (308, "/slash?q", "GET"),
+            (200, "/hello", "OPTIONS"),
+            (405, "/hello", "PUT"),
+            (404, "/nothing", "GET"),
+            (302, "/go/hello", "GET"),
+            (302, "/go/named", "GET"),
+        ):
+            headers = (("Host", host),)
+            yield one(
+                status if is_name else 400, target, method, headers=headers, flavour="unseen", note=f"host {host}"
+            )
+    for name, status in {
+        "hello": 302,
+        "user": 303,
+        "named": 302,
+        "secure": 301,
+        "nowhere": 500,
+        "missing": 404,
+        "forbidden": 403,
+        "told": 403,
+        "methods": 405,
+        "response": 410,
+        "login": 401,
+    }.items():
+        for method in ("GET", "HEAD", "POST"):
+            yield one(405 if method == "POST" else status, f"/go/{name}", method, flavour="unseen")
+    yield one(404, "/nothing", "POST", body=b"x" * 10, flavour="unseen", note="with a body")
+    yield one(308, "/slash", "PUT", body=b"x" * 10, flavour="unseen", note="with a body")
+    yield one(308, "/slash", headers=(("Cookie", "session=x"),), flavour="unseen", note="with a cookie")
+    upgrade = (("Upgrade", "h2c"), ("Connection", "upgrade"))
+    yield one(308, "/slash", headers=upgrade, flavour="unseen", note="upgrading")
+
+
 ON = "Thu, 29 Feb 2024 12:30:15 GMT"
 # RFC 9110 section 14.2 has the first ignored; Werkzeug refuses them, and so do we
 BAD_RANGES = ("", " ", "bytes", "bytes=", "bytes=-", "bytes=--1", "bytes=-0", "bytes=1-2x", "bytes=0-3,", "=0-3")
@@ -818,6 +889,7 @@ GROUPS = (
     error_answers,
     everything_handled,
     cookies_and_redirects,
+    nothing_sees_them,
     conditions,
     file_answers,
     session_steps,
