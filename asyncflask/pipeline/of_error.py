@@ -29,7 +29,7 @@ _PARTS = ("get_headers", "get_body", "get_description")
 _OWN_PARTS = frozenset({"get_response", *_PARTS})
 _NAME: t.Any = HTTPException.name
 _GET_ALLOW = MethodNotAllowed.get_headers
-_MOST_PARTS, _LONGEST = 200, 300
+MOST_PARTS, _LONGEST = 200, 300
 
 
 class Parts(t.NamedTuple):
@@ -69,7 +69,7 @@ class Said:
         )
 
 
-_said: dict[t.Any, Said] = {}
+known: dict[t.Any, Said] = {}
 
 
 def usual_parts(error: HTTPException) -> Parts | None:
@@ -87,7 +87,7 @@ def usual_parts(error: HTTPException) -> Parts | None:
         return None
     if own.get("response", own) is not None:  # it has one, or has been made in some other way
         return None
-    said = _said.get(kind)
+    said = known.get(kind)
     if said is None or not said.holds_for(kind):
         said = Said(kind)
     try:
@@ -95,11 +95,11 @@ def usual_parts(error: HTTPException) -> Parts | None:
     except TypeError:  # what is in a list may be anything
         return None
     if parts is None and (parts := _parts(error)) is not None:
-        if len(_said) >= _MOST_PARTS:
-            _said.clear()
-        if len(said.parts) >= _MOST_PARTS:
+        if len(known) >= MOST_PARTS:
+            known.clear()
+        if len(said.parts) >= MOST_PARTS:
             said.parts.clear()
-        _said[kind], said.parts[methods] = said, parts
+        known[kind], said.parts[methods] = said, parts
     return parts
 
 
@@ -122,12 +122,9 @@ def _parts(error: HTTPException) -> Parts | None:
         added = tuple(encode_headers(others))
     except ValueError:  # it is met again when they are to be sent
         return None
-    body = error.get_body().encode()
-    return (
-        Parts(body, kind.code, content_type_for(content_type, None), added)
-        if dict(added).keys() <= ADDED.keys()
-        else None
-    )
+    if any(name not in ADDED for name, _ in added) or [v.decode("latin-1") for _, v in added] != [v for _, v in others]:
+        return None
+    return Parts(error.get_body().encode(), kind.code, content_type_for(content_type, None), added)
 
 
 def _is_written_by_werkzeug(error: HTTPException) -> bool:

@@ -14,11 +14,13 @@ from asyncflask.plain import is_plain
 ROOT = Path(__file__).parents[2]
 SWITCHES = """
 import json
+from werkzeug.exceptions import NotFound
 from asyncflask import App, Request, Response
 from asyncflask.asgi.http import is_whole
 from asyncflask.json import provider, tag
 from asyncflask.sessions import SecureCookieSessionInterface
 from asyncflask.pipeline.hooks import together
+from asyncflask.pipeline.of_error import usual_parts
 from asyncflask.pipeline.plainly import Plainly
 from asyncflask.rendering import QuickEnvironment as Templates
 from asyncflask.wrappers.whole_form import events_of
@@ -41,6 +43,7 @@ app.json.loads(b"[1]")
 app.json.dumps([1])
 print({
     "matcher": app.stages.match("GET", "/7") is not None,
+    "errors of routing": app.stages.match("PUT", "/7") is not None,
     "responses": "headers" not in vars(Response("x")) and type("Own", (Response,), {})._made_lazily,
     "bodies": is_whole({"body": b"x"}, 1),
     "json reads": "loads" not in calls,
@@ -52,6 +55,7 @@ print({
     "tags": bool(tag.AS_IT_IS),
     "answers": Plainly.of(app) is not None,
     "errors": Response.is_made_as_ours,
+    "pages": usual_parts(NotFound()) is not None,
     "closing": type("Own", (Response,), {})._is_closed_simply,
     "hooks": len(together(((calls.clear, False), (calls.clear, False)))) == 1,
     "templates": all(name in vars(Templates) for name in ("getattr", "context_class", "template_class")),
@@ -59,6 +63,7 @@ print({
 """
 NAMES = (
     "matcher",
+    "errors of routing",
     "responses",
     "bodies",
     "json reads",
@@ -70,6 +75,7 @@ NAMES = (
     "tags",
     "answers",
     "errors",
+    "pages",
     "closing",
     "hooks",
     "templates",

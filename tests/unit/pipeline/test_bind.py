@@ -8,8 +8,11 @@ import pytest
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map
 
+from asyncflask import App
+from asyncflask.ctx import ServedContext
 from asyncflask.pipeline import bind as module
 from asyncflask.pipeline.bind import bind
+from asyncflask.plain import is_plain
 from asyncflask.wrappers import Request
 from asyncflask.wrappers.environ import RequestHeaders
 
@@ -109,3 +112,63 @@ def test_a_request_class_may_have_a_host_of_its_own(monkeypatch: pytest.MonkeyPa
     quick, long = both(monkeypatch, lambda: request(b"localhost", Mine), Map(), None, False)
     assert quick == long
     assert quick[1]["server_name"] == "localhost"
+
+
+def served(app: App, host: bytes | None, *more: tuple[bytes, bytes], **scope: Any) -> ServedContext:
+    headers = [*([] if host is None else [(b"host", host)]), *more]
+    whole = {"type": "http", "method": "get", "query_string": b"a=\xc3\xa9", "headers": headers, **scope}
+    return app.stages.open_exchange(app, app.stages, whole, "/under/", "//x/y", dict(headers), None)  # type: ignore[arg-type]
+
+
+def adapter_of(ctx: ServedContext, made: bool) -> Any:
+    if made:
+        assert ctx.request
+    adapter = ctx.url_adapter
+    return adapter if adapter is None else (type(adapter), vars(adapter))
+
+
+@pytest.mark.parametrize("host", [None, *HOSTS])
+@pytest.mark.parametrize(
+    "scope", [{}, {"scheme": "https"}, {"server": ["10.0.0.1", 80]}, {"server": ("/a.sock", None)}, {"root_path": "/b"}]
+)
+def test_an_adapter_is_the_same_before_the_request_is_made(host: bytes | None, scope: dict[str, Any]) -> None:
+    app = App("bound", static_folder=None)
+    assert adapter_of(served(app, host, **scope), False) == adapter_of(served(app, host, **scope), True)
+
+
+@pytest.mark.skipif(is_plain(), reason="short ways are switched off")
+def test_no_request_is_made_for_an_adapter() -> None:
+    ctx = served(App("bound", static_folder=None), b"a.example:80")
+    assert ctx.url_adapter is not None and ctx.url_adapter is ctx.url_adapter and not ctx.request_made
+
+
+@pytest.mark.parametrize(
+    "config", [{"SERVER_NAME": "example.com"}, {"TRUSTED_HOSTS": ["example.com"]}, {"APPLICATION_ROOT": "/x"}]
+)
+@pytest.mark.parametrize("host", [b"example.com", b"other.example"])
+@pytest.mark.parametrize("more", [[], [(b"upgrade", b"h2c")], [(b"x-a", b"1"), (b"x-a", b"2")]])
+def test_what_else_counts_is_asked(config: dict[str, Any], host: bytes, more: list[tuple[bytes, bytes]]) -> None:
+    app = App("bound", static_folder=None)
+    app.config.update(config)
+    assert adapter_of(served(app, host, *more), False) == adapter_of(served(app, host, *more), True)
+
+
+def test_an_application_that_makes_adapters_in_its_own_way_is_asked() -> None:
+    class Own(App):
+        def create_url_adapter(self, request: Request | None) -> Any:
+            return request and request.method
+
+    assert served(Own("bound", static_folder=None), b"a").url_adapter == "GET"  # type: ignore[comparison-overlap]
+
+    class Behind(Request):
+        @property
+        def path(self) -> str:  # type: ignore[override]
+            return "/behind"
+
+        trusted_hosts = ("a",)  # type: ignore[assignment]
+
+    app = App("bound", static_folder=None)
+    app.request_class = Behind
+    adapter = served(app, b"a").url_adapter
+    assert adapter is not None and adapter.path_info == "/behind"
+    assert served(app, b"b").url_adapter is None

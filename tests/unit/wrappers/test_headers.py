@@ -127,6 +127,9 @@ def test_a_cookie_that_went_before_1970_is_dated_as_by_werkzeug(monkeypatch: pyt
 PIECES = st.sampled_from(
     ["/", "//", "a", "B.", "~", "%20", "%", "?", "??", "#", ":", "@", ";", "=", "&", "é", " ", "\t"]
 )
+HOSTS = st.sampled_from(
+    ["a", "B", "a.b", ".", "..", "-", "_", "xn--a", "1", "[::1]", ":80", ":0", ":65536", ":59999", "a" * 64]
+)
 
 
 @given(st.lists(PIECES, max_size=8).map("".join))
@@ -134,8 +137,19 @@ def test_what_counts_as_a_uri_is_one(value):
     assert not is_uri(value) or iri_to_uri(value) == value
 
 
+@given(
+    st.sampled_from(["http://", "https://", "HTTP://", "ftp://", "//", "http:/"]),
+    st.lists(HOSTS, max_size=3).map("".join),
+    st.lists(PIECES, max_size=5).map("".join),
+)
+def test_what_counts_as_an_absolute_uri_is_one(scheme, host, rest):
+    value = f"{scheme}{host}/{rest}"
+    assert not is_uri(value) or iri_to_uri(value) == value
+
+
 def test_usual_locations_count_as_uris():
     assert all(map(is_uri, ["/", "/a", "/a/b.html", "/a?b=c&d=%20", "/users/7/edit", "/a%C3%A9"]))
+    assert all(map(is_uri, ["http://localhost:8000/slash/", "https://a.b-c.example/", "http://127.0.0.1/x?a=b"]))
     assert not any(map(is_uri, ["", "//a", "/a b", "/é", "/a?", "a", "/a#b", "/" + "a" * 2000]))
 
 

@@ -596,6 +596,11 @@ LOCATIONS = [
     "",
     "x",
     "/x?",
+    "/a?b&c='d'",
+    "http://localhost:8000/slash/?a=b&c",
+    "https://a.b-c.example/x//y",
+    "http://Upper.example/",
+    "http://user@example.com:80/",
     "/a#b",
     "/" + "a" * 2000,
 ]
