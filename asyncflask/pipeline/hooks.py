@@ -310,7 +310,8 @@ class Plan:
 
     def _see_misses(self, app: App, stages: Stages) -> None:
         looked_at = self.plain is None or self.prepares or self.opens or self.tears_down or not stages.misses_quietly
-        self.misses_quietly = self.rule is None and not looked_at and not any(map(app.config.get, _ABOUT_ERRORS))
+        has_settings = any(app.config.get(name, value) != value for name, value in _ABOUT_ERRORS.items())
+        self.misses_quietly = self.rule is None and not looked_at and not has_settings
         if self.misses_quietly:
             self.view = current_miss
 
@@ -364,7 +365,7 @@ class Plan:
         return any(asynchronous for _, asynchronous in steps) or any(map(is_async, handlers))
 
 
-_ABOUT_ERRORS = ("TRAP_HTTP_EXCEPTIONS", "ERROR_MIMETYPES", "TRUSTED_HOSTS")
+_ABOUT_ERRORS = {"TRAP_HTTP_EXCEPTIONS": False, "ERROR_MIMETYPES": None, "TRUSTED_HOSTS": None}
 
 
 def current_miss() -> HTTPException | None:
