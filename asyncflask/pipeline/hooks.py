@@ -40,6 +40,7 @@ if t.TYPE_CHECKING:
     from ..ctx import AppContext
     from ..typing import ResponseReturnValue, URLValuePreprocessorCallable
     from ..versions import Epoch
+    from ..wrappers import Response
     from .stages import Stages
 else:
     asyncio = late_module("asyncio")
@@ -197,8 +198,8 @@ class Plan:
     """
 
     __slots__ = (
-        "after", "after_hopping", "app_teardown", "app_tearing_down", "before", "before_hopping",
-        "body_limit", "body_timeout", "endpoint", "ends_app", "ends_request", "epoch", "finished", "full_dispatch",
+        "after", "after_hopping", "app_teardown", "app_tearing_down", "before", "before_hopping", "body_limit",
+        "body_timeout", "endpoint", "ends_app", "ends_request", "epoch", "finished", "for_options", "full_dispatch",
         "goes_straight", "is_eager", "lane", "makes", "misses_quietly", "number", "on_disconnect", "only_calls_view",
         "opens", "plain", "prepares", "preprocesses", "processes", "reads_on_loop", "rule", "sole_before", "started",
         "stream_body", "teardown", "tearing_down", "tears_down", "thread_limit", "url_processors", "view",
@@ -254,8 +255,10 @@ class Plan:
     only_calls_view: bool
     #: whether nothing that is decided ahead looks at requests without a rule
     misses_quietly: bool
+    #: whether it is for requests with that method; the rule may leave these to us
+    for_options: bool
 
-    def __init__(self, app: App, rule: Rule | None, stages: Stages) -> None:
+    def __init__(self, app: App, rule: Rule | None, stages: Stages, for_options: bool = False) -> None:
         self.epoch: Epoch = app.tables.epoch  # asked for first: what changes while this is made ends it
         self.number = app.tables.number
         self.rule: Rule | None = rule  # kept, so that no other rule gets its id while the plan is known by that
@@ -293,9 +296,7 @@ class Plan:
         blocking = stages.sync_overrides or not all(asynchronous for _, asynchronous in layers)
         self.lane = self._choose_lane(app, getattr(rule, "threaded", None), stages, blocking)
         self.goes_straight = self.lane is not WORKER and self.on_disconnect == "finish"
-        self._see_misses(app, stages)
-        bare = self.plain is not None and not (self.opens or self.prepares or stages.replaced)
-        self.only_calls_view = bare and self.goes_straight and self.view is not None
+        self._see_view(app, stages, for_options)
 
     def _see_ends(self, app: App, scopes: tuple[str | None, ...], functions: t.Any, stages: Stages) -> None:
         self.teardown = _steps(app, (f for s in scopes for f in reversed(functions.get(s, ()))))
@@ -308,12 +309,17 @@ class Plan:
         self.tears_down = self.ends_request or self.ends_app or appcontext_popped.has_receivers_for(app)
         self.reads_on_loop = self.view_is_async or (not self.stream_body and self._has_async_steps(app))
 
-    def _see_misses(self, app: App, stages: Stages) -> None:
+    def _see_view(self, app: App, stages: Stages, for_options: bool) -> None:
+        self.for_options = for_options
+        if for_options and getattr(self.rule, "provide_automatic_options", False):
+            self.view = answer_options
         looked_at = self.plain is None or self.prepares or self.opens or self.tears_down or not stages.misses_quietly
         has_settings = any(app.config.get(name, value) != value for name, value in _ABOUT_ERRORS.items())
         self.misses_quietly = self.rule is None and not looked_at and not has_settings
         if self.misses_quietly:
             self.view = current_miss
+        bare = self.plain is not None and not (self.opens or self.prepares or stages.replaced)
+        self.only_calls_view = bare and self.goes_straight and self.view is not None
 
     def _put_around(
         self, app: App, rule: Rule | None, scopes: tuple[str | None, ...], stages: Stages
@@ -373,23 +379,28 @@ def current_miss() -> HTTPException | None:
     return t.cast("AppContext", current(None)).miss
 
 
+def answer_options(**arguments: t.Any) -> Response:
+    """What answers OPTIONS in the place of a view that leaves that to us."""
+    return t.cast("AppContext", current(None)).app.make_default_options_response()
+
+
 def renewed(ctx: AppContext) -> Plan:
     """Return the plan of a request as of now; anything may have changed it while the request ran."""
     plan = ctx.plan
     if plan.epoch.over:
         rule = ctx.request.url_rule if ctx.request_made and ctx.has_request else plan.rule
-        plan = ctx.plan = plan_for(ctx.app, rule, ctx.stages)
+        plan = ctx.plan = plan_for(ctx.app, rule, ctx.stages, plan.for_options)
     return plan
 
 
-def plan_for(app: App, rule: Rule | None, stages: Stages) -> Plan:
+def plan_for(app: App, rule: Rule | None, stages: Stages, for_options: bool = False) -> Plan:
     """Return the plan for `rule`, or for a request that has none."""
-    plans = stages.plans
-    plan = plans.get(id(rule))
+    plans, key = stages.plans, ~id(rule) if for_options else id(rule)
+    plan = plans.get(key)
     if plan is None or plan.epoch.over:
         if len(plans) >= MOST_PLANS:
             plans.clear()
-        plan = plans[id(rule)] = Plan(app, rule, stages)
+        plan = plans[key] = Plan(app, rule, stages, for_options)
         if stages.sessions.number != plan.number:
             stages.sessions = SessionsAhead(app, app.stages.knows_config)
     return plan

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     Answer = tuple[Rule, dict[str, Any]] | HTTPException
 
+OPTIONS = "OPTIONS"
 NO_METHOD = "--"
 """What `MapAdapter.allowed_methods` asks for."""
 
@@ -82,14 +83,21 @@ class Table:
         for path, targets in index.static.items():
             target = first(targets, method)
             if target is not None and target.plain:
-                self.static[path] = target
+                self.static[path] = self._own(target)
         for path, node in index.heads.items():
             ends = ends_of(node, method)
+            for end in ends:
+                end.target = self._own(end.target)
             if ends:
                 self.heads[path] = node.static, ends
         root = index.root
-        if root is not None and not self._leaves_out(root, ""):
+        if method == OPTIONS:  # the tree has the rules for other methods
+            self.walks = frozenset()
+        elif root is not None and not self._leaves_out(root, ""):
             self.walks = frozenset(part for part, node in root.static.items() if self._needs_walk(node, f"/{part}"))
+
+    def _own(self, target: Target) -> Target:
+        return Target(target.rule, target.plain, for_options=True) if self.method == OPTIONS else target
 
     def _leaves_out(self, node: Node, path: str) -> bool:
         """Whether rules that end at a state, or one segment behind it, are found by a walk only."""
@@ -131,7 +139,7 @@ class Index:
     def table_for(self, method: str) -> Table | None:
         """Return what a method finds by one look-up; None for one that no rule names, or not in upper case."""
         table = self.tables.get(method)
-        if table is None and method in self.methods and method != "OPTIONS":
+        if table is None and method in self.methods:
             table = self.tables[method] = Table(self, method)
         return table
 

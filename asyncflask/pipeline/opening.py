@@ -18,7 +18,6 @@ from .match import SLASH
 
 if t.TYPE_CHECKING:
     from werkzeug.exceptions import HTTPException
-    from werkzeug.routing import Rule
 
     from ..app import App
     from ..asgi.stream import Receive
@@ -26,6 +25,7 @@ if t.TYPE_CHECKING:
     from .hooks import Plan
     from .match import Answer
     from .stages import Stages
+    from .tree import Target
 
 
 def open_exchange(
@@ -55,18 +55,18 @@ def open_exchange(
             target, arguments = found
             plan = target.plan
             if plan is None or plan.epoch.over:
-                plan = target.plan = _plan_ahead(app, target.rule)
+                plan = target.plan = _plan_ahead(app, target)
             if plan is not None:
                 ctx.plan, ctx.lane, ctx.view_args = plan, plan.lane, arguments
     return ctx
 
 
-def _plan_ahead(app: App, rule: Rule) -> Plan | None:
+def _plan_ahead(app: App, target: Target) -> Plan | None:
     # Not where a host that is not trusted has to be refused first, or a request sees that it is made.
     stages = app.stages
     if app.config["TRUSTED_HOSTS"] is not None or not stages.knows_config or not stages.makes_requests_late:
         return None
-    plan = plan_for(app, rule, stages)
+    plan = plan_for(app, target.rule, stages, target.for_options)
     _end_setup(app, plan)
     return plan
 

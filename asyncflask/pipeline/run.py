@@ -269,7 +269,7 @@ def dispatch(ctx: AppContext) -> t.Any:
         assert rule is not None
         if request.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
             return app.make_default_options_response()
-        if plan.epoch.over or plan.endpoint != rule.endpoint:
+        if plan.epoch.over or plan.endpoint != rule.endpoint or plan.for_options:
             plan = ctx.plan = plan_for(app, rule, ctx.stages)
     else:
         arguments = ctx.view_args

@@ -106,7 +106,7 @@ class Stages:
     def __init__(self, app: App, base: type[App]) -> None:
         #: no stages, but found quickest where they are
         self.open_exchange, self.exchange = opening.open_exchange, run.exchange
-        #: what runs for each rule, by the rule's id
+        #: what runs for each rule, by the rule's id, or the complement of that for OPTIONS
         self.plans: dict[int, hooks.Plan] = {}
         self.replaced = frozenset(name for name in (*SEAMS, *METHODS) if _is_replaced(app, base, name))
         #: whether a sync method replaces a stage, so that requests need a thread to run it in

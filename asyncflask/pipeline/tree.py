@@ -52,9 +52,9 @@ class Unchanged:
 class Target:
     """A rule at the end of a path, with how to convert what its path captured."""
 
-    __slots__ = ("casts", "defaults", "methods", "plain", "plan", "rule", "takes", "tame")
+    __slots__ = ("casts", "defaults", "for_options", "methods", "plain", "plan", "rule", "takes", "tame")
 
-    def __init__(self, rule: Rule, plain: bool) -> None:
+    def __init__(self, rule: Rule, plain: bool, for_options: bool = False) -> None:
         self.rule: Rule = rule
         #: that it takes, None for all; none for a rule of websockets
         self.methods: Methods | None = () if rule.websocket else rule.methods
@@ -67,6 +67,8 @@ class Target:
         )
         #: Whether converting runs no code but Werkzeug's.
         self.tame: bool = all(map(is_tame, rule._converters.values()))
+        #: whether it is what OPTIONS finds, which has a plan of its own
+        self.for_options: bool = for_options
         #: Room for what the caller has worked out for the rule.
         self.plan: Plan | None = None
 

@@ -279,6 +279,71 @@ def test_no_body_is_asked_for(path: str, version: str) -> None:
     assert sent[0]["status"] == MISSES[path][0]
 
 
+# -- automatic answers to OPTIONS
+
+
+def allowed(answer: Got) -> set[str]:
+    return set(answer.headers.get("Allow", "").split(", "))
+
+
+@pytest.mark.parametrize("colour", ["def", "async def"])
+@pytest.mark.parametrize("path", ["/slash/", "/of/7/", "/posted"])
+def test_options_are_answered_in_the_place_of_the_view(colour: str, path: str) -> None:
+    app = furnished()
+    if colour == "def":
+        for endpoint in list(app.view_functions):
+            app.view_functions[endpoint] = lambda **arguments: "here"
+    for _ in range(2):
+        answer = ask_asgi(app.asgi, path, "OPTIONS")
+        assert (answer.status, answer.body) == (200, b"") and "OPTIONS" in allowed(answer)
+        assert ask_asgi(app.asgi, path, "POST" if path == "/posted" else "GET").text == "here"
+    app.close_threads()
+
+
+def test_the_method_that_a_hook_assigns_counts() -> None:
+    app = furnished()
+
+    @app.before_request
+    async def assign() -> None:
+        assert request.method in ("GET", "OPTIONS") and request.endpoint == "slash"
+        request.method = request.args["as"]
+
+    assert ask_asgi(app.asgi, "/slash/?as=GET", "OPTIONS").text == "here"
+    assert "OPTIONS" in allowed(ask_asgi(app.asgi, "/slash/?as=OPTIONS", "GET"))
+
+
+def test_what_a_hook_adds_during_a_request_does_not_call_the_view() -> None:
+    app, seen = furnished(), list[str]()
+
+    @app.before_request
+    async def add() -> None:
+        async def after(response: Response) -> Response:
+            seen.append(response.headers["Allow"])
+            return response
+
+        app.after_request_funcs[None].append(after)
+
+    assert ask_asgi(app.asgi, "/slash/", "OPTIONS").body == b""
+    assert len(seen) == 1
+
+
+def test_a_method_of_the_app_may_answer_options_and_a_view_may() -> None:
+    class Own(App):
+        def make_default_options_response(self) -> Response:
+            return Response(f"own {request.endpoint}")
+
+    app = furnished(Own)
+
+    async def view() -> str:
+        return request.method
+
+    app.add_url_rule("/itself", view_func=view, methods=["OPTIONS"])
+    app.add_url_rule("/not", "not", view, provide_automatic_options=False)
+    assert ask_asgi(app.asgi, "/slash/", "OPTIONS").text == "own slash"
+    assert ask_asgi(app.asgi, "/itself", "OPTIONS").text == "OPTIONS"
+    assert ask_asgi(app.asgi, "/not", "OPTIONS").status == 405
+
+
 # -- the same answer, whether anybody looks or not
 
 
