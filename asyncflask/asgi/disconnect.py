@@ -14,6 +14,7 @@ from contextvars import Context
 from ..lazy import late_module
 from ..threads import current_bridge
 from ..wrappers import Request
+from ..wrappers.environ import OPEN
 
 if t.TYPE_CHECKING:
     import asyncio
@@ -152,6 +153,7 @@ def listener_of(scope: dict[str, t.Any], receive: Receive) -> Listener:
     if listener is None:
         inlet: Inlet | None = scope.get(_INLET)
         listener = scope[LISTENER] = Listener(receive if inlet is None else inlet.ahead, scope.get(_SHIELDED, False))
+        scope[OPEN] = True
     return listener
 
 

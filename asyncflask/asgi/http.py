@@ -17,10 +17,9 @@ from ..lazy import late_module
 from ..plain import is_plain
 from ..threads import Bridge, InContext, QueueFull, drive
 from ..wrappers.body import Body, WholeBody
-from ..wrappers.environ import CLIENT
+from ..wrappers.environ import CLIENT, OPEN
 from ..wrappers.stream import BodyStream
 from .disconnect import (
-    LISTENER,
     Inlet,
     Listener,
     cancelled_when_left,
@@ -107,7 +106,7 @@ async def serve_http(app: App, scope: Scope, receive: Receive, send: Send, arriv
         leave_to_debugger(scope, ctx, context)
         raise
     finally:
-        if ctx.leaves_open or (ctx.request_made and _leaves_open(ctx)):
+        if ctx.leaves_open or (ctx.request_made and OPEN in scope):
             await _clean_up(app, ctx, context, scope)
 
 
@@ -119,10 +118,6 @@ def _begin_slowly(app: App, ctx: ServedContext, context: Context) -> HTTPExcepti
         # It may keep the context, and takes over which ContextVars have been set.
         link.context, ctx.preserve = context, link.preserve
     return None
-
-
-def _leaves_open(ctx: AppContext) -> bool:
-    return ctx.request.has_open_files() or LISTENER in ctx.scope
 
 
 async def _clean_up(app: App, ctx: ServedContext, context: Context, scope: Scope) -> None:

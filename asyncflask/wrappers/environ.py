@@ -17,6 +17,9 @@ from .file import FileBody
 CLIENT = "asyncflask.client"
 """The key of a scope whose value is what the sync test client wants to know of its request."""
 
+OPEN = "asyncflask.open"
+"""The key of a scope that is there once something was opened for its request that is to be closed at the end."""
+
 # What the server or the test client knows better than the scope does.
 KEPT_FROM_CLIENT = frozenset(
     {"REQUEST_URI", "RAW_URI", "wsgi.errors", "wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once"}

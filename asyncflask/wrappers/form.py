@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, TypeVar, cast
+from typing import IO, Any, TypeVar
 from urllib.parse import unquote
 
 from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
@@ -42,7 +42,7 @@ def multidict(kind: type[MultiDict[str, Any]], lists: dict[str, list[T]]) -> Mul
         return kind(lists)
     made: Any = kind.__new__(kind)  # its `__init__` does this, once it has looked at what it is given
     dict.update(made, lists)
-    return cast("MultiDict[str, T]", made)
+    return made  # type: ignore[no-any-return]
 
 
 def paired(kind: type[MultiDict[str, Any]], pairs: list[tuple[str, T]]) -> MultiDict[str, T]:

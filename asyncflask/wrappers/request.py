@@ -16,7 +16,7 @@ from .. import json
 from ..lazy import lazy
 from ..plain import is_plain
 from .body import Body
-from .environ import RequestHeaders, environ_from_scope
+from .environ import OPEN, RequestHeaders, environ_from_scope
 from .form import GROUPED, FormParser, Found, Kept, PartReader, multidict, split_fields
 from .request_head import RequestHead
 from .stream import BodyInput, BodyStream, NoBody, limited_input, open_body
@@ -165,7 +165,7 @@ class Request(RequestHead):
     routing_exception: HTTPException | None
 
     #: The ASGI scope, if the request came from one.
-    scope: Mapping[str, Any] | None
+    scope: dict[str, Any] | None
 
     #: Makes what knows about the client of a request; set once by the ASGI side.
     ask_client: ClassVar[Callable[[Request], ClientProbe | None]] = staticmethod(nobody_knows)
@@ -208,7 +208,7 @@ class Request(RequestHead):
 
     @classmethod
     def from_scope(
-        cls, scope: Mapping[str, Any], body: Body | BodyStream | None = None, *, path: str, root_path: str = ""
+        cls, scope: dict[str, Any], body: Body | BodyStream | None = None, *, path: str, root_path: str = ""
     ) -> Self:
         """Make a request of an ASGI scope, reading nothing of it yet.
 
@@ -226,6 +226,8 @@ class Request(RequestHead):
             request = cls(environ_from_scope(scope, path, root_path.rstrip("/"), cast("IO[bytes]", BodyInput(body))))
             request.has_environ = True
         request.scope = scope
+        if request.has_environ:
+            request._note_environ()
         request.method = scope["method"].upper()
         request.query_string = scope.get("query_string", b"")
         request._paths = path, root_path
@@ -328,7 +330,7 @@ class Request(RequestHead):
         def environ(self) -> WSGIEnvironment:
             """What a WSGI server would have passed, for code that wants it."""
             path, root_path = self._paths
-            self.has_environ = True
+            self._note_environ()
             own = self.__dict__
             read = "_cached_data" in own and "_reader" not in own  # to its end
             source = BodyInput(self._body, NoBody() if read else own.get("_reader"))
@@ -472,10 +474,8 @@ class Request(RequestHead):
     def make_form_data_parser(self) -> FormDataParser:
         """Make a ``form_data_parser_class``; the files it opens are closed with the request."""
         parser = super().make_form_data_parser()
-        if self._files is None:
-            self._files = []
         spools = type(self)._get_file_stream is BaseRequest._get_file_stream and not PLAIN
-        parser.stream_factory = Kept(parser.stream_factory, self._files, spools=spools)
+        parser.stream_factory = Kept(parser.stream_factory, self._kept_files(), spools=spools)
         return parser
 
     def _form_in_memory(self) -> Found | None:
@@ -492,9 +492,7 @@ class Request(RequestHead):
         if mimetype != "multipart/form-data" or not boundary or not boundary.isascii():
             return None
         body.check(self.max_content_length)
-        if self._files is None:
-            self._files = []
-        factory = Kept(self._get_file_stream, self._files, spools=True)
+        factory = Kept(self._get_file_stream, self._kept_files(), spools=True)
         limit, most_parts, kind = self.max_form_memory_size, self.max_form_parts, self.parameter_storage_class
         reader = PartReader(factory, limit, kind, max_form_parts=most_parts)
         own["stream"] = own["_reader"] = NoBody()  # read to its end, also where the form is refused
@@ -610,9 +608,18 @@ class Request(RequestHead):
         """Whether ``close`` would do anything."""
         return self._body is not None or self._files is not None or "environ" in self.__dict__
 
-    def has_open_files(self) -> bool:
-        """Return whether it may hold more than memory."""
-        return self._files is not None or self.has_environ
+    def _kept_files(self) -> list[Any]:
+        if self._files is None:
+            self._files = []
+            if self.scope is not None:
+                self.scope[OPEN] = True
+        return self._files
+
+    def _note_environ(self) -> None:
+        # Whoever has it may open what it likes.
+        self.has_environ = True
+        if self.scope is not None:
+            self.scope[OPEN] = True
 
     def close(self) -> None:
         """Close every file that parsing made, also where it failed half-way, and let go of the body.
