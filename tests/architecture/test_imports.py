@@ -7,14 +7,16 @@ import sys
 
 import pytest
 
-# Runs in one fresh interpreter. Third-party modules are imported once; each module of ours is then tried in a fork that
-# knows none of ours yet. With "alone" the package's __init__ is replaced by a bare one, so that it cannot have imported
-# in a lucky order what the module forgot.
+# Runs in one fresh interpreter. Third-party modules are imported once, and for "first" the package, which Python
+# imports before any module of it; each module is then tried in a fork. With "alone" the package's __init__ is replaced
+# by a bare one, so that it cannot have imported in a lucky order what the module forgot.
 TRY_EACH = """
 import importlib, os, sys, types, traceback
 how, folder, *names = sys.argv[1:]
 import anyio, asyncio, blinker, click, concurrent.futures, email.message, itsdangerous, jinja2, markupsafe, ssl
 import uvicorn, werkzeug, werkzeug.debug, werkzeug.routing, werkzeug.test, werkzeug.wrappers
+if how == "first":
+    import asyncflask
 failed = []
 for name in names:
     child = os.fork()
@@ -35,6 +37,9 @@ for name in names:
         failed.append(name)
 sys.exit(f"cannot be imported: {failed}" if failed else 0)
 """
+
+
+pytestmark = pytest.mark.timeout(600)
 
 
 def try_each(how, root, names):
