@@ -46,7 +46,7 @@ class BodyContext(AppContext):
         return self
 
     @property
-    def g(self) -> _AppCtxGlobals:
+    def g(self) -> _AppCtxGlobals:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The namespace of the request."""
         self.used = True
         return t.cast(AppContext, self._outer).g
