@@ -19,6 +19,7 @@ from .config import ConfigAttribute
 from .lazy import late, late_names
 from .plain import is_plain
 from .wrappers import Response
+from .wrappers.response import VARY
 
 if t.TYPE_CHECKING:
     from itsdangerous import URLSafeTimedSerializer
@@ -368,7 +369,7 @@ class SecureCookieSessionInterface(SessionInterface):
             RuntimeError: the secret key is gone.
         """
         # What is sent depends on it. A response that nobody has looked at only notes that.
-        if session.accessed and not (isinstance(response, Response) and response.vary_on_cookie()):
+        if session.accessed and not (isinstance(response, Response) and response.add_ready(VARY)):
             _vary_on_cookie(response)
         wanted = self.should_set_cookie(app, session) if session else session.modified
         if not wanted:

@@ -61,10 +61,10 @@ class Plainly:
         elif kind is RequestRedirect:
             return t.cast("Response | None", of_error(self._kind, value))
         elif isinstance(value, HTTPException) and (parts := usual_parts(value)) is not None:
-            return untouched(self._kind, parts.body, parts.status, parts.content_type, (), parts.added)
+            return untouched(self._kind, (parts.body, parts.status, parts.content_type, (), (), parts.added))
         else:
             return None
-        return untouched(self._kind, body, 200, content_type)
+        return untouched(self._kind, (body, 200, content_type, (), (), ()))
 
     @staticmethod
     def of(app: App) -> Plainly | None:

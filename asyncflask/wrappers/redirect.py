@@ -48,7 +48,7 @@ def redirect(location: str, code: int, kind: type[BaseResponse]) -> BaseResponse
         # Of what a URI may be made of, as `is_uri` has it, two characters are written otherwise in HTML.
         told = str(escape(location)) if "&" in location or "'" in location else location
         body = f"{AROUND[0]}{told}{AROUND[1]}{told}{AROUND[2]}"
-        return untouched(Response, body.encode(), code, HTML, (("Location", location),))
+        return untouched(Response, (body.encode(), code, HTML, (), (("Location", location),), ()))
     made = recorded(location, code)
     response = cast("type[Response]", kind)(made.body, made.status, mimetype=made.mimetype)
     response.amend(headers=made.headers)

@@ -338,10 +338,6 @@ class Response(Recast, BaseResponse):
     def _has_body_of_its_own(self) -> bool:
         return "response" in self.__dict__ or "_on_close" in self.__dict__
 
-    def vary_on_cookie(self) -> bool:
-        """As ``vary.add("Cookie")``, if nobody has looked at it since it was made; return whether that is so."""
-        return self.add_ready(VARY)
-
     def add_ready(self, pair: Pair) -> bool:
         """Add a header as it is sent, unless it is there, if nobody has looked at the response since it was made.
 
@@ -355,7 +351,9 @@ class Response(Recast, BaseResponse):
         if plain is None:
             return False
         body, status, content_type, before, behind, added = plain
-        if pair not in added:
+        if not added:
+            own[PLAIN] = body, status, content_type, before, behind, (pair,)
+        elif pair not in added:
             own[PLAIN] = body, status, content_type, before, behind, (*added, pair)
         return True
 
@@ -400,21 +398,17 @@ class Response(Recast, BaseResponse):
         pair = content_type[1]  # so written it is found quicker than by its name
         if pair is None or (code != 200 and not is_ordinary(code)):
             return None
-        if (before or behind) and self.reads_environ:
-            return None
-        start = [pair]
-        if body is not None:
-            length = len(body)
-            start.append(READY[length] if length < MOST_READY else (b"content-length", b"%d" % length))
-        if before:
-            start = encode_headers(before) + start
-        if behind:
-            start += encode_headers(behind)
+        length = 0 if body is None else len(body)
+        start = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
+        if before or behind or body is None:
+            if (before or behind) and self.reads_environ:
+                return None
+            if body is None:  # its length is worked out last
+                return code, [*encode_headers(before), pair, *encode_headers(behind), *added, READY[0]], b"", None
+            start = [*encode_headers(before), *start, *encode_headers(behind)]
         if added:
             start += added
-        if body is None:  # its length is worked out last
-            start.append(READY[0])
-        return code, start, b"" if body is None or request_method == "HEAD" else body, None
+        return code, start, b"" if request_method == "HEAD" else body, None
 
     def asgi_answer(self, request_method: str, request: Request | None = None) -> Answer:
         """What is to be sent, all of it checked: status, headers, and the body if it is there as a whole.
@@ -572,17 +566,10 @@ class Response(Recast, BaseResponse):
         super().set_cookie(key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned)
 
 
-def untouched(
-    kind: type[Response], body: bytes, status: int, its_type: ContentType, behind: Given = (), added: Pairs = ()
-) -> Response:
-    """As ``kind(body, status, content_type=...)``, for a class of which `is_sent_plainly` is true.
-
-    Args:
-        behind: headers that are set then.
-        added: headers that are added as they are sent; their names are among `ADDED`.
-    """
+def untouched(kind: type[Response], plain: Plain) -> Response:
+    """Return a response of a class of which `is_sent_plainly` is true, not made in full."""
     response = new(kind)
-    response._plain = body, status, its_type, (), behind, added
+    response._plain = plain
     return response
 
 

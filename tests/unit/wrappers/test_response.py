@@ -22,6 +22,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from asyncflask.wrappers import Request, Response
 from asyncflask.wrappers import response as response_module
 from asyncflask.wrappers.redirect import redirect
+from asyncflask.wrappers.response import VARY
 
 
 class Model(BaseResponse):
@@ -110,7 +111,7 @@ def amend(response, status=None, headers=None):
 
 
 def vary_on_cookie(response):
-    if not (isinstance(response, Response) and response.vary_on_cookie()):
+    if not (isinstance(response, Response) and response.add_ready(VARY)):
         response.vary.add("Cookie")
 
 
