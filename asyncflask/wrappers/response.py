@@ -401,11 +401,14 @@ class Response(Recast, BaseResponse):
         length = 0 if body is None else len(body)
         start = [pair, READY[length] if length < MOST_READY else (b"content-length", b"%d" % length)]
         if before or behind or body is None:
-            if (before or behind) and self.reads_environ:
-                return None
             if body is None:  # its length is worked out last
-                return code, [*encode_headers(before), pair, *encode_headers(behind), *added, READY[0]], b"", None
-            start = [*encode_headers(before), *start, *encode_headers(behind)]
+                return None if before or behind else (code, [pair, *added, READY[0]], b"", None)
+            if self.reads_environ:
+                return None
+            if before:
+                start = encode_headers(before) + start
+            if behind:
+                start += encode_headers(behind)
         if added:
             start += added
         return code, start, b"" if request_method == "HEAD" else body, None
