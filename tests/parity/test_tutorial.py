@@ -48,7 +48,8 @@ def test_its_own_tests_pass(python, tutorial, transport):
     plugin = clean_environ()["PYTHONPATH"]
     environ = clean_environ(PYTHONPATH=os.pathsep.join((plugin, str(tutorial))), ASYNCFLASK_TEST_TRANSPORT=transport)
     outcomes = tutorial.parent / "outcomes"
-    options = ("-q", "-p", "as_flask", "-p", "no:cacheprovider", f"--outcomes={outcomes}")
+    plugins = ("-p", "as_flask", "-p", "ours_alone", "-p", "note_outcomes", "-p", "no:cacheprovider")
+    options = ("-q", *plugins, f"--outcomes={outcomes}")
     command(python, "-m", "pytest", *options, cwd=tutorial, env=environ)
     passed = [line for line in outcomes.read_text().splitlines() if line.startswith("passed\t")]
     assert len(passed) == TESTS
