@@ -66,6 +66,10 @@ Hearer = tuple[t.Callable[..., t.Any], bool, bool]
 """A receiver of a signal, or a weak reference to it; whether it is that; whether it is a coroutine function."""
 
 
+Sole = tuple[t.Callable[..., t.Any], bool]
+"""The only receiver of a signal, which is a coroutine function, or a weak reference to it; whether it is that."""
+
+
 def hearers(app: App, signal: Signal) -> tuple[Hearer, ...]:
     """Return who hears a signal of this app as of now, in the order of blinker's."""
     strong = {id(stored) for stored in list(signal.receivers.values())}  # other threads may connect some meanwhile
@@ -73,6 +77,11 @@ def hearers(app: App, signal: Signal) -> tuple[Hearer, ...]:
         (receiver, False, is_async(receiver)) if id(receiver) in strong else (_weak(receiver), True, is_async(receiver))
         for receiver in signal.receivers_for(app)
     )
+
+
+def sole(those: tuple[Hearer, ...]) -> Sole | None:
+    """Return the receiver if there is one only, and it is async."""
+    return those[0][:2] if len(those) == 1 and those[0][2] else None
 
 
 def _weak(receiver: t.Callable[..., t.Any]) -> t.Callable[[], t.Any]:
@@ -201,9 +210,9 @@ class Plan:
         "after", "after_hopping", "app_teardown", "app_tearing_down", "before", "before_hopping", "body_limit",
         "body_timeout", "endpoint", "ends_app", "ends_request", "epoch", "finished", "for_options", "full_dispatch",
         "goes_straight", "is_eager", "lane", "makes", "misses_quietly", "number", "on_disconnect", "only_calls_view",
-        "opens", "plain", "prepares", "preprocesses", "processes", "reads_on_loop", "rule", "sole_before", "started",
-        "stream_body", "teardown", "tearing_down", "tears_down", "thread_limit", "url_processors", "view",
-        "view_is_async",
+        "opens", "plain", "prepares", "preprocesses", "processes", "reads_on_loop", "rule", "sole_before",
+        "sole_finished", "sole_started", "sole_tearing_down", "started", "stream_body", "teardown", "tearing_down",
+        "tears_down", "thread_limit", "url_processors", "view", "view_is_async",
     )  # fmt: skip
 
     number: int
@@ -222,6 +231,10 @@ class Plan:
     started: tuple[Hearer, ...]
     finished: tuple[Hearer, ...]
     tearing_down: tuple[Hearer, ...]
+    #: ... if that is one, and async
+    sole_started: Sole | None
+    sole_finished: Sole | None
+    sole_tearing_down: Sole | None
     app_tearing_down: tuple[Hearer, ...]
     #: whether there is anything to do: when the context is there (a session that is opened at once, receivers),
     opens: bool
@@ -288,6 +301,7 @@ class Plan:
         self.opens = self.is_eager or appcontext_pushed.has_receivers_for(app)
         self.processes = bool(self.after or stages.processes or self.is_eager)
         self.finished = hearers(app, stages.finished)
+        self.sole_started, self.sole_finished = sole(self.started), sole(self.finished)
         self._see_ends(app, inner_first, teardown, stages)
         layers = self._put_around(app, rule, scopes, stages)
         looked_at = self.processes or bool(self.finished or layers) or stages.sees_responses
@@ -301,6 +315,7 @@ class Plan:
     def _see_ends(self, app: App, scopes: tuple[str | None, ...], functions: t.Any, stages: Stages) -> None:
         self.teardown = _steps(app, (f for s in scopes for f in reversed(functions.get(s, ()))))
         self.tearing_down = hearers(app, stages.tearing_down)
+        self.sole_tearing_down = sole(self.tearing_down)
         self.ends_request = bool(self.teardown or self.tearing_down) or "do_teardown_request" in stages.replaced
         self.app_teardown = _steps(app, reversed(app.teardown_appcontext_funcs))
         self.app_tearing_down = hearers(app, appcontext_tearing_down)
@@ -450,13 +465,12 @@ async def emit(ctx: AppContext, signal: Signal, **values: t.Any) -> None:
     await announce(ctx, signal, hearers(ctx.app, signal), values)
 
 
-def sole_hearer(ctx: AppContext, signal: Signal, those: tuple[Hearer, ...]) -> t.Callable[..., t.Any] | None:
+def sole_hearer(ctx: AppContext, signal: Signal, sole: Sole | None) -> t.Callable[..., t.Any] | None:
     """Return the receiver of a signal that has one only, if all there is to do is to await it; else see `announce`."""
-    receiver, is_weak, asynchronous = those[0]
-    if not asynchronous or len(those) > 1 or not ctx.lane.on_loop or signal.is_muted:
+    if sole is None or not ctx.lane.on_loop or signal.is_muted:
         return None
-    hearer: t.Callable[..., t.Any] | None = receiver() if is_weak else receiver
-    return hearer
+    receiver, is_weak = sole
+    return receiver() if is_weak else receiver
 
 
 async def announce(

@@ -251,7 +251,7 @@ async def process(ctx: AppContext, response: R, announces: bool = False) -> R:
     if plan.epoch.over:
         plan = renewed(ctx)
     if announces and plan.finished:
-        hearer = sole_hearer(ctx, ctx.stages.finished, plan.finished)
+        hearer = sole_hearer(ctx, ctx.stages.finished, plan.sole_finished)
         if hearer is not None:
             await hearer(ctx.app, response=response)
         else:

@@ -34,7 +34,7 @@ if t.TYPE_CHECKING:
     from blinker import Signal
 
     from ..wrappers.response import Answer
-    from .hooks import Hearer, Plan, Step
+    from .hooks import Hearer, Plan, Sole, Step
 else:
     asyncio = late_module("asyncio")
 
@@ -83,7 +83,7 @@ def exchange(ctx: AppContext) -> t.Generator[t.Any, t.Any, None]:
             ctx._tokens = ()  # what `_ending` comes to where nothing is unusual
         elif (ending := _ending(ctx, error, response)) is not None:
             error = None
-            yield from ending.__await__()
+            yield from ending
         error = None  # an error in a frame of its own traceback is a reference cycle
 
 
@@ -146,7 +146,7 @@ async def _handled(ctx: AppContext, error: Exception, unfit: Response | None) ->
         return response, _answer(ctx, make_response(ctx.app, InternalServerError()))
 
 
-def _ending(ctx: AppContext, error: BaseException | None, response: Response | None) -> t.Awaitable[None] | None:
+def _ending(ctx: AppContext, error: BaseException | None, response: Response | None) -> t.Any:
     """Return what is to be awaited for the end of an exchange, if that takes more than to take back its binding."""
     ctx.lane = ctx.lane.later
     if ctx.preserve is not None:
@@ -208,7 +208,7 @@ async def _prepared(ctx: AppContext) -> t.Any:
     """Do what comes before the view; return what answers the request instead of it, or the view's answer."""
     plan, value = ctx.plan, None
     if plan.started:
-        hearer = sole_hearer(ctx, ctx.stages.started, plan.started)
+        hearer = sole_hearer(ctx, ctx.stages.started, plan.sole_started)
         await (announce(ctx, ctx.stages.started, plan.started) if hearer is None else hearer(ctx.app))
         if plan.epoch.over:
             plan = renewed(ctx)
@@ -292,7 +292,7 @@ def teardown_request(ctx: AppContext, error: BaseException | None) -> t.Awaitabl
         plan = renewed(ctx)
     if plan.teardown:
         return _tear_down(ctx, error, lambda plan: (plan.teardown, plan.tearing_down), ctx.stages.tearing_down)
-    return _announce_teardown(ctx, error, ctx.stages.tearing_down, plan.tearing_down)
+    return _announce_teardown(ctx, error, ctx.stages.tearing_down, plan.tearing_down, plan.sole_tearing_down)
 
 
 def teardown_app(ctx: AppContext, error: BaseException | None) -> t.Awaitable[None] | None:
@@ -319,11 +319,15 @@ async def _tear_down(
 
 
 def _announce_teardown(
-    ctx: AppContext, error: BaseException | None, signal: Signal, those: tuple[Hearer, ...]
+    ctx: AppContext,
+    error: BaseException | None,
+    signal: Signal,
+    those: tuple[Hearer, ...],
+    sole: Sole | None = None,
 ) -> t.Awaitable[None] | None:
     if not those:
         return None
-    hearer = sole_hearer(ctx, signal, those)
+    hearer = sole_hearer(ctx, signal, sole)
     return announce(ctx, signal, those, {"exc": error}) if hearer is None else hearer(ctx.app, exc=error)
 
 
@@ -356,7 +360,9 @@ async def pop(ctx: AppContext, error: BaseException | None, response: Response |
         await _drop(ctx, response)
         raise
     finally:
-        if ctx.unbind() and appcontext_popped.receivers:
+        if ctx._tokens is BOUND and current(None) is ctx and not appcontext_popped.receivers:
+            ctx._tokens = ()  # that is all `unbind` does then
+        elif ctx.unbind() and appcontext_popped.receivers:
             await emit(ctx, appcontext_popped)
 
 
