@@ -366,16 +366,16 @@ class AppContext:
 
     def unbind(self) -> bool:
         """Take back one push, without teardown; return whether that ended an application context."""
-        current, joined = _cv_app.get(None), self._joined
-        if current is not self and self._leaves_joined(current):
+        top, joined = current(None), self._joined
+        if top is not self and self._leaves_joined(top):
             return True
         if self._tokens is BOUND:
             self._tokens = ()
         elif self._reset() is not None and not self._tokens:
             self._outer = self._joined = None
-        if current is not self:
+        if top is not self:
             kind = "request" if self.has_request else "app"
-            raise AssertionError(f"Popped wrong {kind} context. ({current!r} instead of {self!r})")
+            raise AssertionError(f"Popped wrong {kind} context. ({top!r} instead of {self!r})")
         return joined is None
 
     def _leaves_joined(self, current: AppContext | None) -> bool:

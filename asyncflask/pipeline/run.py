@@ -360,9 +360,7 @@ async def pop(ctx: AppContext, error: BaseException | None, response: Response |
         await _drop(ctx, response)
         raise
     finally:
-        if ctx._tokens is BOUND and current(None) is ctx and not appcontext_popped.receivers:
-            ctx._tokens = ()  # that is all `unbind` does then
-        elif ctx.unbind() and appcontext_popped.receivers:
+        if ctx.unbind() and appcontext_popped.receivers:
             await emit(ctx, appcontext_popped)
 
 
