@@ -262,6 +262,8 @@ class App(Resources, Lifetimes, Testable, SansioApp):
             await app(its_scope, receive, send)
         elif kind == "websocket":
             await serve_websocket(self, scope, receive, send)
+        elif kind != "http":
+            raise RuntimeError(f"A scope of type {kind!r} cannot be served, only http, websocket and lifespan.")
         elif self.stages.wsgi_app_is_ours:
             await serve_http(self, scope, receive, send, True)
         else:

@@ -503,3 +503,12 @@ async def test_teardown_of_the_application_context_runs_around_both(app):
     async with Lifespan(app):
         assert ended == ["at the start"]
     assert ended == ["at the start", None]
+
+
+def test_a_scope_of_another_type_is_refused_by_name() -> None:
+    async def nobody(*_: object) -> None:
+        raise AssertionError("neither receives nor sends")
+
+    app = App("scopes", static_folder=None)
+    with pytest.raises(RuntimeError, match="A scope of type 'tcp' cannot be served"):
+        asyncio.run(app.asgi({"type": "tcp"}, nobody, nobody))
