@@ -517,7 +517,8 @@ class ServedContext(AppContext):
         request.json_module = self.app.json
         request.asgi_receive = self.receive
         request.header_bytes = self.headers if len(self.headers) == len(scope["headers"]) else None
-        request.url_rule, request.view_args = None if arguments is None else self.plan.rule, arguments
+        # No arguments are those of every request that has none.
+        request.url_rule, request.view_args = (None, None) if arguments is None else (self.plan.rule, arguments or {})
         self.request, self.request_made = request, True
         return request
 

@@ -64,6 +64,10 @@ class End:
         self.cast: Cast | None = target.casts[0][1]
 
 
+NO_ARGUMENTS: dict[str, Any] = {}
+"""The view arguments of all requests that have none, not to be changed: whoever shows them shows another dict."""
+
+
 class Table:
     """What one method finds by one look-up: by the path, or by what stands before its last segment.
 
@@ -72,18 +76,24 @@ class Table:
         method: in upper case.
     """
 
-    __slots__ = ("heads", "method", "static", "walks")
+    __slots__ = ("filled", "heads", "method", "static", "walks")
 
     def __init__(self, index: Index, method: str) -> None:
         self.method: str = method
-        self.static: dict[str, Target] = {}
+        #: what `Matcher.find` gives for a path without converters; and where its rule has defaults
+        self.static: dict[str, tuple[Target, dict[str, Any]]] = {}
+        self.filled: dict[str, tuple[Target, dict[str, Any]]] = {}
         self.heads: dict[str, tuple[dict[str, Node], tuple[End, ...]]] = {}
         #: the first segments of paths for which the tree may know more; None if any path may be one of these
         self.walks: frozenset[str] | None = None
         for path, targets in index.static.items():
             target = first(targets, method)
             if target is not None and target.plain:
-                self.static[path] = self._own(target)
+                own = self._own(target)
+                if own.defaults is None:
+                    self.static[path] = own, NO_ARGUMENTS
+                else:
+                    self.filled[path] = own, own.defaults
         for path, node in index.heads.items():
             ends = ends_of(node, method)
             for end in ends:
@@ -175,7 +185,8 @@ class Matcher:
             path: the decoded path below the script root, with its leading slash.
 
         Returns:
-            where the rule is kept, and its view arguments, as `match`; None: `match` may know, or only Werkzeug.
+            where the rule is kept, and its view arguments, as `match`; for a path without arguments `NO_ARGUMENTS`.
+            None: `match` may know, or only Werkzeug.
         """
         index = self._index
         if index.mark is not self._map._remap:
@@ -183,9 +194,9 @@ class Matcher:
         table = index.tables.get(method) or index.table_for(method)
         if table is None:
             return None
-        target = table.static.get(path)
-        if target is not None:
-            return target, {} if target.defaults is None else target.defaults.copy()
+        found = table.static.get(path)
+        if found is not None:
+            return found
         head, slash, tail = path.rpartition("/")
         known = table.heads.get(head)
         if known is not None and slash and tail and tail not in known[0]:
@@ -198,13 +209,16 @@ class Matcher:
                         return None
                     target = end.target
                     return target, {end.name: value} if target.defaults is None else {end.name: value} | target.defaults
+        if path in table.filled:
+            target, defaults = table.filled[path]
+            return target, defaults.copy()
         if table.walks is not None and path[1:].partition("/")[0] not in table.walks:
             return None
         try:
-            found = look(index, path, method, [])
+            walked = look(index, path, method, [])
         except AskWerkzeug:
             return None
-        return None if found is None or not found[0].tame else converted(*found)
+        return None if walked is None or not walked[0].tame else converted(*walked)
 
     def match(self, method: str, path: str) -> Answer | None:
         """Find the rule for a request, with converters of any kind.

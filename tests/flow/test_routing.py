@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -125,3 +126,18 @@ def test_set_up_is_over_after_the_first_request(app, asked, add):
         add("/late")
     with pytest.raises(AssertionError, match="before_request"):
         app.before_request(lambda: None)
+
+
+@pytest.mark.parametrize("way", BY_WAY)
+def test_view_arguments_belong_to_one_request(app, colour, way):
+    @app.get("/plain")
+    @app.get("/filled", defaults={"page": 1}, endpoint="filled")
+    @partial(of_colour, colour)
+    def seen(**arguments):
+        shown = dict(request.view_args)
+        request.view_args["page"] = request.view_args["kept"] = 2
+        return {"called": arguments, "shown": shown}
+
+    for _ in range(2):
+        assert BY_WAY[way](app, "/plain").json == {"called": {}, "shown": {}}
+        assert BY_WAY[way](app, "/filled").json == {"called": {"page": 1}, "shown": {"page": 1}}
