@@ -192,7 +192,7 @@ class Matcher:
         if index.mark is not self._map._remap:
             index = self._renew()
         table = index.tables.get(method) or index.table_for(method)
-        if table is None:
+        if table is None or self._map.host_matching:  # which may be assigned at any time
             return None
         found = table.static.get(path)
         if found is not None:
@@ -281,7 +281,7 @@ class Matcher:
         with self._lock:
             mark = clean_mark(self._map)
             try:
-                root = None if self._map.host_matching else readable_root(self._map)
+                root = readable_root(self._map)
             except AttributeError:  # another Werkzeug than the one this was written for
                 root = None
             self._index = Index(mark, root)

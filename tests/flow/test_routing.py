@@ -141,3 +141,10 @@ def test_view_arguments_belong_to_one_request(app, colour, way):
     for _ in range(2):
         assert BY_WAY[way](app, "/plain").json == {"called": {}, "shown": {}}
         assert BY_WAY[way](app, "/filled").json == {"called": {"page": 1}, "shown": {"page": 1}}
+
+
+def test_hosts_count_from_when_they_are_to(app, colour):
+    app.add_url_rule("/any", "any", of_colour(colour, lambda: "any"))
+    assert BY_WAY["asgi"](app, "/any").text == "any"
+    app.url_map.host_matching = True  # no rule is added after it, and this one has no host
+    assert BY_WAY["asgi"](app, "/any").status == 404
